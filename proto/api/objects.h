@@ -1,0 +1,70 @@
+#pragma once
+/// Fairlead's own objects, group fairlead.io/v1, shaped like MetalLB's (fields: README "Objects"), and the union of all
+/// kinds that a source delivers. Plain values.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proto/kube/objects.h"
+
+namespace fairlead::api {
+
+inline constexpr std::string_view kGroup = "fairlead.io";
+/// Where folder mode allocates cluster addresses and node ports when nothing else is said.
+inline constexpr std::string_view kDefaultServiceCidr = "10.96.0.0/16";
+inline constexpr std::uint16_t kFirstNodePort = 30000;
+inline constexpr std::uint16_t kLastNodePort = 32767;
+
+struct ServiceAllocation {
+  int priority = 0;  // lower wins; 0 is last
+  std::vector<std::string> namespaces;
+  std::vector<kube::LabelSelector> namespace_selectors;
+  std::vector<kube::LabelSelector> service_selectors;
+  bool operator==(const ServiceAllocation&) const = default;
+};
+
+struct IPAddressPool {
+  kube::Meta meta;
+  std::vector<IpRange> addresses;  // one for each entry of spec.addresses, in order
+  bool auto_assign = true;
+  bool avoid_buggy_ips = false;  // never an IPv4 address that ends in .0 or .255
+  std::optional<ServiceAllocation> service_allocation;
+  bool operator==(const IPAddressPool&) const = default;
+};
+
+struct L2Advertisement {
+  kube::Meta meta;
+  std::vector<std::string> pools;  // with pool_selectors both empty: all pools
+  std::vector<kube::LabelSelector> pool_selectors;
+  std::vector<kube::LabelSelector> node_selectors;     // empty: all nodes
+  std::vector<kube::LabelSelector> service_selectors;  // empty: all Services of the pools
+  std::vector<std::string> interfaces;                 // exact names; empty: all
+  bool operator==(const L2Advertisement&) const = default;
+};
+
+/// The kinds that sources deliver, in the order of the alternatives of Object.
+enum class Kind : std::uint8_t { service, endpoint_slice, node, namespace_, ip_address_pool, l2_advertisement };
+inline constexpr std::size_t kKinds = 6;
+using Object = std::variant<kube::Service, kube::EndpointSlice, kube::Node, kube::Namespace, IPAddressPool, L2Advertisement>;
+
+/// "Service", "EndpointSlice", ...: the kind as Kubernetes writes it.
+std::string_view name(Kind kind);
+inline Kind kind_of(const Object& object) { return static_cast<Kind>(object.index()); }
+const kube::Meta& meta_of(const Object& object);
+
+struct Key {
+  Kind kind = Kind::service;
+  kube::Name name;
+  auto operator<=>(const Key&) const = default;
+  std::string str() const { return std::string(api::name(kind)) + " " + name.str(); }
+};
+Key key_of(const Object& object);
+
+/// One address or range of spec.addresses (reference MetalLB 1.1): "10.0.0.0/24" (host bits masked away) or
+/// "10.0.0.5-10.0.0.9" with optional blanks around the dash. The sentence of the error names the remedy.
+using ParsedRange = std::variant<IpRange, std::string>;
+ParsedRange parse_range(std::string_view text);
+
+}  // namespace fairlead::api

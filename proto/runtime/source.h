@@ -1,0 +1,75 @@
+#pragma once
+/// Where objects come from and where statuses go: one interface, two sources (a folder, and the Kubernetes API server).
+/// Nobody behind it asks which one it is.
+/// Thread: everything on the loop's; handlers are never called from inside a call to the source, always from the loop.
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/api/objects.h"
+#include "proto/base/result.h"
+
+namespace fairlead::runtime {
+
+struct Change {
+  api::Key key;
+  std::optional<api::Object> object;  // none: the object is gone
+};
+
+/// Input that was refused. What ran before goes on: the last good version of the object stays.
+struct Fault {
+  std::string where;   // "dir/web.yaml:14", or "" for an API server
+  std::string object;  // "Service default/web", or "" when it cannot be known
+  std::string field;   // "spec.ports[0].port", or ""
+  std::string what;    // one sentence
+  bool operator==(const Fault&) const = default;
+};
+
+/// What the controller writes about a Service; an absent member is left as it is.
+struct ServiceWrite {
+  std::optional<std::vector<Ip>> cluster_ips;      // folder mode only: an API server allocates its own
+  std::optional<std::vector<Port>> node_ports;     // folder mode only: one for each of spec.ports, 0 for none
+  std::optional<std::vector<kube::Ingress>> ingress;  // our part of status.loadBalancer.ingress; empty: none
+  std::optional<std::string> pool;                 // annotation <group>/ip-allocated-from-pool; "" removes it
+};
+
+struct PoolStatus {
+  std::int64_t assigned_ipv4 = 0, assigned_ipv6 = 0, available_ipv4 = 0, available_ipv6 = 0;
+  bool operator==(const PoolStatus&) const = default;
+};
+
+enum class EventType { normal, warning };
+
+using Done = std::function<void(Result<void>)>;
+
+class Source {
+ public:
+  struct Handlers {
+    /// Changes in the order they happened, many at a time. An object that did not change is not delivered again.
+    std::function<void(std::vector<Change>)> changes;
+    /// Once: everything that existed at the start has been delivered. Nothing is written to kernel or API before.
+    std::function<void()> synced;
+    std::function<void(const Fault&)> fault;
+  };
+
+  virtual ~Source() = default;
+
+  /// Delivers the kinds named, from now on.
+  virtual void start(std::vector<api::Kind> kinds, Handlers handlers) = 0;
+
+  /// `done` is called later, from the loop. The written part comes back as a Change like anybody's.
+  virtual void write(const kube::Name& service, ServiceWrite what, Done done) = 0;
+  virtual void write(const kube::Name& pool, const PoolStatus& status, Done done) = 0;
+  /// An Event about an object: reason in CamelCase, message one sentence. Losing one is no error.
+  virtual void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) = 0;
+
+  /// Competes for the lease of this name; `changed(true)` when it is held, `changed(false)` when it is lost.
+  virtual void lead(std::string_view lease, std::function<void(bool leads)> changed) = 0;
+
+  /// True where cluster addresses and node ports are the controller's to allocate (folder mode).
+  virtual bool allocates_cluster_ips() const = 0;
+};
+
+}  // namespace fairlead::runtime
