@@ -1,0 +1,63 @@
+#pragma once
+/// Objects in: keeps what the source delivers and says when to look again. Events only update the objects; one pass
+/// follows for all that came in one turn of the loop, and the passes of a storm of changes leave the loop two thirds of
+/// its time. Thread: the loop's.
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/core/converge.h"
+#include "proto/runtime/loop.h"
+#include "proto/runtime/source.h"
+
+namespace fairlead::controller::feed {
+
+struct Objects {
+  std::map<kube::Name, kube::Service> services;
+  std::map<kube::Name, api::IPAddressPool> pools;
+  std::map<kube::Name, kube::Node> nodes;
+  match::Namespaces namespaces;
+  std::set<std::string> gone_pools;  // seen, and deleted since
+  /// A fault that came before synced() may hide a pool. Later ones hide nothing: the last good version stays.
+  bool may_miss_pools = false;
+
+  /// Borrows from this.
+  core::Snapshot snapshot() const;
+};
+
+class Feed {
+ public:
+  struct Handlers {
+    std::function<void()> pass;                   // time to decide; never called before synced
+    std::function<void()> synced;                 // once
+    std::function<void(const api::Key&)> gone;    // an object was deleted
+    std::function<void(const runtime::Fault&)> fault;
+  };
+  Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers);
+
+  /// Services, Nodes, Namespaces and pools. Not EndpointSlices: no address depends on one, and they are most of the
+  /// memory of a large cluster.
+  void start();
+  /// Asks for a pass, as a change of an object does.
+  void mark_dirty();
+  const Objects& objects() const { return objects_; }
+
+ private:
+  void on_changes(std::vector<runtime::Change> changes);
+  bool store(const runtime::Change& change);
+  void pass();
+
+  runtime::Loop& loop_;
+  runtime::Source& source_;
+  Handlers handlers_;
+  Objects objects_;
+  bool is_synced_ = false;
+  Duration last_cost_{};
+  runtime::Timer timer_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace fairlead::controller::feed

@@ -1,0 +1,64 @@
+#include "controller/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+namespace fairlead::controller {
+namespace {
+
+std::optional<core::PortRange> parse_ports(std::string_view text) {
+  core::PortRange out{0, 0};
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, out.first);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return std::nullopt;
+  const auto last = std::from_chars(first.ptr + 1, end, out.last);
+  if (last.ec != std::errc() || last.ptr != end || out.first == 0 || out.last < out.first) return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
+std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
+  Flags flags;
+  std::vector<std::string> cidrs;
+  std::string ports;
+  CLI::App app("Gives addresses to Services of type LoadBalancer: reads the manifests of a folder, writes statuses.",
+               "fairlead-controller");
+  app.add_option("--manifests", flags.manifests, "The folder of YAML and JSON manifests")->type_name("DIR")->required();
+  app.add_flag("--once", flags.is_once,
+               "Settle, print the Services and leave; the code is 1 when an object was invalid, 2 when nothing could be done");
+  app.add_flag("--show", flags.is_show, "Print the Services as they are and leave; writes nothing")->excludes("--once");
+  app.add_option("--service-cidr", cidrs, "Where cluster addresses come from (default " + std::string(api::kDefaultServiceCidr) + ")")
+      ->type_name("CIDR[,CIDR]")
+      ->delimiter(',');
+  app.add_option("--node-port-range", ports, "Where node ports come from (default 30000-32767)")->type_name("A-B");
+  app.add_option("--log-level", flags.log_level, "debug, info, warn or error (default info)")->type_name("LEVEL");
+  app.set_version_flag("--version", "fairlead-controller " FAIRLEAD_VERSION);
+  const auto bad = [](const std::string& what) { return Leave{2, "fairlead-controller: " + what + "\n"}; };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return Leave{0, app.help()};
+  } catch (const CLI::CallForVersion& v) {
+    return Leave{0, std::string(v.what()) + "\n"};
+  } catch (const CLI::ParseError& e) {
+    return bad(std::string(e.what()) + " (see --help)");
+  }
+  if (cidrs.empty()) cidrs.emplace_back(api::kDefaultServiceCidr);
+  for (const std::string& text : cidrs) {
+    const auto prefix = parse_prefix(text);
+    if (!prefix) return bad("--service-cidr: \"" + text + "\" is no prefix like 10.96.0.0/16");
+    for (const Prefix& earlier : flags.service_cidrs) {
+      if (earlier.range().overlaps(prefix->range())) return bad("--service-cidr: " + text + " overlaps " + earlier.str());
+    }
+    flags.service_cidrs.push_back(*prefix);
+  }
+  if (!ports.empty()) {
+    const auto range = parse_ports(ports);
+    if (!range) return bad("--node-port-range: \"" + ports + "\" is no range like 30000-32767");
+    flags.node_ports = *range;
+  }
+  return flags;
+}
+
+}  // namespace fairlead::controller

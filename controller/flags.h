@@ -1,0 +1,29 @@
+#pragma once
+/// The command line. Apart from main.cpp, because the option library costs as much to compile as the rest of the program.
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/core/allocator.h"
+#include "proto/net/prefix.h"
+
+namespace fairlead::controller {
+
+struct Flags {
+  std::string manifests;
+  bool is_once = false;
+  bool is_show = false;
+  std::vector<Prefix> service_cidrs;
+  core::PortRange node_ports;
+  std::string log_level = "info";
+};
+
+/// What to print before leaving (help, version, or what is wrong), and with which code: 0, or 2 for a bad flag.
+struct Leave {
+  int code = 0;
+  std::string text;
+};
+
+std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv);
+
+}  // namespace fairlead::controller

@@ -1,0 +1,130 @@
+/// fairlead-controller: objects in (feed), decisions (core), statuses and events out (report). This file alone knows who
+/// feeds whom: a change or a confirmed write asks for a pass, and a pass is converge() over the objects as they will be.
+#include <csignal>
+#include <cstdio>
+
+#include "controller/feed/feed.h"
+#include "controller/flags.h"
+#include "controller/report/reporter.h"
+#include "controller/report/table.h"
+#include "proto/base/log.h"
+#include "proto/runtime/folder_source.h"
+
+namespace fairlead::controller {
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kInvalidObject = 1;
+constexpr int kFailed = 2;
+constexpr Duration kLeaseWait = std::chrono::seconds(5);
+
+int fail(const std::string& what) {
+  std::fprintf(stderr, "fairlead-controller: %s\n", what.c_str());
+  return kFailed;
+}
+
+void print_table(const feed::Objects& objects) {
+  std::fputs(report::table(objects.services).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+class Controller {
+ public:
+  Controller(runtime::Loop& loop, runtime::Source& source, const Flags& flags)
+      : loop_(loop),
+        source_(source),
+        is_once_(flags.is_once),
+        is_show_(flags.is_show),
+        config_{source.allocates_cluster_ips(), flags.service_cidrs, flags.node_ports},
+        feed_(loop, source,
+              {[this] { pass(); }, [this] { on_synced(); }, [this](const api::Key& key) { reporter_.forget(key); },
+               [this](const runtime::Fault& fault) { on_fault(fault); }}),
+        reporter_(loop, source, [this] { feed_.mark_dirty(); }),
+        lease_timer_(loop, [this] {
+          loop_.stop(fail("another fairlead-controller holds the lease \"controller\": stop it, or run without --once"));
+        }) {}
+
+  void start() {
+    feed_.start();
+    if (is_show_) return;
+    log::info("standby", {{"lease", "controller"}});
+    if (is_once_) lease_timer_.arm(kLeaseWait);
+    source_.lead("controller", [this](bool leads) { on_lease(leads); });
+  }
+
+ private:
+  void on_synced() {
+    if (!is_show_) return;
+    print_table(feed_.objects());
+    loop_.stop(kOk);
+  }
+
+  void on_lease(bool leads) {
+    if (leads == leads_) return;
+    leads_ = leads;
+    log::info(leads ? "leader" : "standby", {{"lease", "controller"}});
+    lease_timer_.cancel();
+    if (!leads) return reporter_.stop();
+    feed_.mark_dirty();
+  }
+
+  void on_fault(const runtime::Fault& fault) {
+    has_invalid_ = true;
+    log::error("fault", {{"where", fault.where}, {"object", fault.object}, {"field", fault.field}, {"what", fault.what}});
+  }
+
+  void pass() {
+    if (!leads_ || is_show_) return;
+    core::Snapshot snapshot = feed_.objects().snapshot();
+    for (const kube::Service*& service : snapshot.services) service = &reporter_.expected(*service);
+    const core::Decisions decisions = core::converge(snapshot, config_);
+    reporter_.apply(decisions);
+    if (is_once_) settle(decisions);
+  }
+
+  void settle(const core::Decisions& decisions) {
+    if (const auto& stuck = reporter_.stuck()) return loop_.stop(fail(*stuck));
+    if (!decisions.writes.empty() || !reporter_.is_idle()) return;
+    for (const core::Notice& p : decisions.problems) has_invalid_ |= p.about.kind == api::Kind::ip_address_pool;
+    print_table(feed_.objects());
+    loop_.stop(has_invalid_ ? kInvalidObject : kOk);
+  }
+
+  runtime::Loop& loop_;
+  runtime::Source& source_;
+  const bool is_once_;
+  const bool is_show_;
+  const core::Config config_;
+  bool leads_ = false;
+  bool has_invalid_ = false;
+  feed::Feed feed_;
+  report::Reporter reporter_;
+  runtime::Timer lease_timer_;
+};
+
+int run(const Flags& flags) {
+  if (!log::set_level(flags.log_level)) {
+    return fail("--log-level: \"" + flags.log_level + "\" is none of debug, info, warn, error");
+  }
+  auto loop = runtime::Loop::create();
+  if (!loop) return fail(loop.error().what);
+  const auto signals = (*loop)->on_signals({SIGTERM, SIGINT}, [&](int) { (*loop)->stop(kOk); });
+  if (!signals) return fail(signals.error().what);
+  auto source = runtime::open_folder(**loop, {.dir = flags.manifests});
+  if (!source) return fail(source.error().what);
+  Controller controller(**loop, **source, flags);
+  controller.start();
+  return (*loop)->run();
+}
+
+}  // namespace
+}  // namespace fairlead::controller
+
+int main(int argc, char** argv) {
+  const auto parsed = fairlead::controller::parse_flags(argc, argv);
+  if (const auto* leave = std::get_if<fairlead::controller::Leave>(&parsed)) {
+    std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);
+    return leave->code;
+  }
+  return fairlead::controller::run(std::get<fairlead::controller::Flags>(parsed));
+}

@@ -1,0 +1,271 @@
+#include "controller/report/reporter.h"
+
+#include <algorithm>
+
+#include "proto/base/log.h"
+
+namespace fairlead::controller::report {
+namespace {
+
+constexpr std::size_t kMaxInFlight = 256;  // writes at a time; the rest waits its turn
+constexpr unsigned kStuckAfter = 3;
+constexpr Duration kFirstRetry = std::chrono::milliseconds(100);
+constexpr Duration kLastRetry = std::chrono::seconds(30);
+constexpr Duration kShownWithin = std::chrono::seconds(2);
+
+Duration backoff(Errc code, unsigned attempts) {
+  // Trying again soon helps against a busy or changing server, not against a refusal.
+  if (code == Errc::denied || code == Errc::malformed || code == Errc::exhausted) return kLastRetry;
+  return std::min(kLastRetry, kFirstRetry * (1U << std::min(attempts - 1, 10U)));
+}
+
+/// The Service as it will be shown.
+kube::Service overlay(kube::Service s, const core::Write& w) {
+  if (w.cluster_ips) s.cluster_ips = *w.cluster_ips;
+  if (w.node_ports) {
+    for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i) s.ports[i].node_port = (*w.node_ports)[i];
+  }
+  if (w.ingress) {
+    std::erase_if(s.ingress, [](const kube::Ingress& entry) { return entry.ip.has_value(); });
+    for (const Ip& ip : *w.ingress) s.ingress.push_back({ip, "", true});
+  }
+  if (w.pool) {
+    if (w.pool->empty()) s.meta.annotations.erase(std::string(core::kPoolAnnotation));
+    else s.meta.annotations.insert_or_assign(std::string(core::kPoolAnnotation), *w.pool);
+  }
+  return s;
+}
+
+bool shows(const kube::Service& s, const core::Write& w) {
+  if (w.cluster_ips && s.cluster_ips != *w.cluster_ips) return false;
+  if (w.node_ports && !std::equal(s.ports.begin(), s.ports.end(), w.node_ports->begin(), w.node_ports->end(),
+                                  [](const kube::ServicePort& p, const Port& n) { return p.node_port == n; })) {
+    return false;
+  }
+  if (w.ingress && core::ingress_ips(s) != *w.ingress) return false;
+  return !w.pool || core::pool_annotation(s) == *w.pool;
+}
+
+runtime::ServiceWrite to_wire(const core::Write& w) {
+  runtime::ServiceWrite out;
+  out.cluster_ips = w.cluster_ips;
+  out.node_ports = w.node_ports;
+  out.pool = w.pool;
+  if (w.ingress) {
+    out.ingress.emplace();
+    for (const Ip& ip : *w.ingress) out.ingress->push_back({ip, "", true});
+  }
+  return out;
+}
+
+void merge(core::Write& into, const core::Write& later) {
+  if (later.cluster_ips) into.cluster_ips = later.cluster_ips;
+  if (later.node_ports) into.node_ports = later.node_ports;
+  if (later.ingress) into.ingress = later.ingress;
+  if (later.pool) into.pool = later.pool;
+  into.events.insert(into.events.end(), later.events.begin(), later.events.end());
+}
+
+}  // namespace
+
+Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed)
+    : loop_(loop), source_(source), changed_(std::move(changed)), timer_(loop, [this] { on_timer(); }) {}
+
+const kube::Service& Reporter::expected(const kube::Service& delivered) {
+  const auto found = pending_.find({delivered.meta.ns, delivered.meta.name});
+  if (found == pending_.end()) return delivered;
+  Pending& p = found->second;
+  if (p.phase == Phase::written && shows(delivered, p.write)) {
+    pending_.erase(found);
+    return delivered;
+  }
+  p.overlaid = overlay(delivered, p.write);
+  return p.overlaid;
+}
+
+void Reporter::apply(const core::Decisions& decisions) {
+  for (const core::Write& write : decisions.writes) queue(write);
+  send_queued();
+
+  for (const core::PoolUse& use : decisions.pools) {
+    const auto [at, is_new] = statuses_.try_emplace(use.pool, use);
+    if (!is_new && at->second == use) continue;
+    at->second = use;
+    if (!pool_retries_.contains(use.pool)) write_status(use.pool);
+  }
+
+  std::vector<core::Notice> problems = decisions.problems;
+  std::sort(problems.begin(), problems.end());
+  std::vector<core::Notice> added;
+  std::set_difference(problems.begin(), problems.end(), problems_.begin(), problems_.end(), std::back_inserter(added));
+  problems_ = std::move(problems);
+  for (const core::Notice& notice : added) tell(notice);
+}
+
+void Reporter::queue(const core::Write& write) {
+  const auto [at, is_new] = pending_.try_emplace(write.service);
+  Pending& p = at->second;
+  if (is_new) {
+    p.id = next_id_++;
+    p.write = write;
+    queue_.push_back(write.service);
+    return;
+  }
+  merge(p.write, write);
+  switch (p.phase) {
+    case Phase::queued:
+    case Phase::failed: break;  // goes with the next attempt
+    case Phase::in_flight: p.is_amended = true; break;
+    case Phase::written:
+      p.phase = Phase::queued;
+      queue_.push_back(write.service);
+      break;
+  }
+}
+
+void Reporter::send_queued() {
+  while (in_flight_ < kMaxInFlight && !queue_.empty()) {
+    const kube::Name name = std::move(queue_.front());
+    queue_.pop_front();
+    const auto found = pending_.find(name);
+    if (found == pending_.end() || found->second.phase != Phase::queued) continue;  // forgotten since
+    Pending& p = found->second;
+    p.phase = Phase::in_flight;
+    p.is_amended = false;
+    ++in_flight_;
+    source_.write(name, to_wire(p.write), [this, alive = std::weak_ptr<char>(alive_), name, id = p.id](const Result<void>& r) {
+      if (!alive.expired()) on_written(name, id, r);
+    });
+  }
+}
+
+void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Result<void>& result) {
+  --in_flight_;
+  const auto found = pending_.find(service);
+  if (found != pending_.end() && found->second.id == id) {
+    Pending& p = found->second;
+    if (result) {
+      p.attempts = 0;
+      log::info("service", {{"service", service.str()},
+                            {"pool", p.write.pool.value_or("")},
+                            {"ingress", p.write.ingress && !p.write.ingress->empty() ? p.write.ingress->front().str() : ""}});
+      for (const core::Notice& notice : std::exchange(p.write.events, {})) tell(notice);
+      if (p.is_amended) {
+        p.phase = Phase::queued;
+        queue_.push_back(service);
+      } else {
+        p.phase = Phase::written;
+        p.due = loop_.now() + kShownWithin;
+        wake_by(p.due);
+      }
+    } else if (result.error().code == Errc::not_found) {
+      pending_.erase(found);
+    } else {
+      const Duration wait = backoff(result.error().code, ++p.attempts);
+      log::warn("write_failed", {{"service", service.str()},
+                                 {"reason", name(result.error().code)},
+                                 {"what", result.error().what},
+                                 {"retry_ms", milliseconds(wait)}});
+      if (p.attempts >= kStuckAfter) stuck_ = "write Service " + service.str() + ": " + result.error().what;
+      p.phase = Phase::failed;
+      p.due = loop_.now() + wait;
+      wake_by(p.due);
+    }
+  }
+  send_queued();
+  changed_();
+}
+
+void Reporter::write_status(const kube::Name& pool) {
+  const core::PoolUse& use = statuses_[pool];
+  ++statuses_in_flight_;
+  const runtime::PoolStatus status{use.assigned_ipv4, use.assigned_ipv6, use.available_ipv4, use.available_ipv6};
+  source_.write(pool, status, [this, alive = std::weak_ptr<char>(alive_), pool](const Result<void>& result) {
+    if (alive.expired()) return;
+    --statuses_in_flight_;
+    if (!result && result.error().code != Errc::not_found && statuses_.contains(pool)) {
+      log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}});
+      stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
+      pool_retries_[pool] = loop_.now() + std::chrono::seconds(5);
+      wake_by(pool_retries_[pool]);
+    }
+    changed_();
+  });
+}
+
+void Reporter::on_timer() {
+  const TimePoint now = loop_.now();
+  bool has_forgotten = false;
+  for (auto at = pending_.begin(); at != pending_.end();) {
+    Pending& p = at->second;
+    const bool is_due = (p.phase == Phase::failed || p.phase == Phase::written) && p.due <= now;
+    if (is_due && p.phase == Phase::written) {
+      log::warn("write_not_shown", {{"service", at->first.str()}});
+      stuck_ = "Service " + at->first.str() + " does not show what was written to it";
+      at = pending_.erase(at);
+      has_forgotten = true;
+      continue;
+    }
+    if (is_due) {
+      p.phase = Phase::queued;
+      queue_.push_back(at->first);
+    }
+    ++at;
+  }
+  for (auto at = pool_retries_.begin(); at != pool_retries_.end();) {
+    if (at->second > now) {
+      ++at;
+      continue;
+    }
+    const kube::Name pool = at->first;
+    at = pool_retries_.erase(at);
+    if (statuses_.contains(pool)) write_status(pool);
+  }
+  send_queued();
+  for (const auto& [name, p] : pending_) {
+    if (p.phase == Phase::failed || p.phase == Phase::written) wake_by(p.due);
+  }
+  for (const auto& [name, at] : pool_retries_) wake_by(at);
+  if (has_forgotten) changed_();
+}
+
+void Reporter::wake_by(TimePoint at) {
+  if (timer_.is_armed() && wake_at_ <= at) return;
+  wake_at_ = at;
+  timer_.arm(std::max(Duration{}, at - loop_.now()));
+}
+
+void Reporter::forget(const api::Key& key) {
+  told_.erase(key);
+  if (key.kind == api::Kind::service) pending_.erase(key.name);
+  if (key.kind == api::Kind::ip_address_pool) {
+    statuses_.erase(key.name);
+    pool_retries_.erase(key.name);
+  }
+}
+
+void Reporter::stop() {
+  pending_.clear();
+  queue_.clear();
+  statuses_.clear();
+  pool_retries_.clear();
+  problems_.clear();
+  timer_.cancel();
+}
+
+void Reporter::tell(const core::Notice& notice) {
+  const std::size_t hash = std::hash<std::string>()(notice.message);
+  auto& about = told_[notice.about];
+  const auto [at, is_new] = about.try_emplace(notice.reason, hash);
+  if (!is_new && at->second == hash) return;
+  at->second = hash;
+  const bool is_warning = core::is_warning(notice.reason);
+  const log::Fields fields = {{"object", notice.about.str()}, {"reason", core::label(notice.reason)}, {"what", notice.message}};
+  // A refused pool is a fault of the input, as one that cannot be parsed.
+  if (notice.about.kind == api::Kind::ip_address_pool) log::write(log::Level::error, "pool_refused", fields);
+  else log::write(is_warning ? log::Level::warn : log::Level::info, "decision", fields);
+  source_.event(notice.about, is_warning ? runtime::EventType::warning : runtime::EventType::normal,
+                core::name(notice.reason), notice.message);
+}
+
+}  // namespace fairlead::controller::report

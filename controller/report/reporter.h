@@ -1,0 +1,86 @@
+#pragma once
+/// Decisions out: writes Services and pool statuses to the source, and tells Events.
+///
+/// Between a decision and the moment when the source shows it, a pass must not decide again as if nothing had happened:
+/// it could hand the same address out twice. expected() answers a Service as it will be once our writes have landed, and
+/// passes are made over that. A write that fails is tried again (100 ms, doubling to 30 s; 30 s at once where trying soon
+/// cannot help); one that was accepted and is not shown within two seconds is forgotten, and the next pass decides anew.
+///
+/// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once.
+/// Thread: the loop's.
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/core/converge.h"
+#include "proto/runtime/loop.h"
+#include "proto/runtime/source.h"
+
+namespace fairlead::controller::report {
+
+class Reporter {
+ public:
+  /// `changed`: something that a pass should look at (a write was confirmed, given up, or forgotten).
+  Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed);
+
+  /// The Service as the next pass should see it. The reference is good until the next call about the same Service.
+  const kube::Service& expected(const kube::Service& delivered);
+  void apply(const core::Decisions& decisions);
+  /// The object was deleted: nothing is written to it, and what was told about it is forgotten.
+  void forget(const api::Key& key);
+  /// Drops what is not written yet: somebody else leads now.
+  void stop();
+
+  /// Everything that was decided is written and shown.
+  bool is_idle() const { return pending_.empty() && statuses_in_flight_ == 0 && pool_retries_.empty(); }
+  /// Why nothing more is to be expected: a write that failed three times, or was accepted and never shown.
+  const std::optional<std::string>& stuck() const { return stuck_; }
+
+ private:
+  enum class Phase { queued, in_flight, failed, written };
+  struct Pending {
+    std::uint64_t id = 0;
+    core::Write write;  // everything not yet known to be in place; later decisions are merged in
+    Phase phase = Phase::queued;
+    bool is_amended = false;  // changed while in flight: goes out once more
+    unsigned attempts = 0;
+    TimePoint due{};        // of phases failed and written
+    kube::Service overlaid;  // what expected() refers to
+  };
+  using Pendings = std::map<kube::Name, Pending>;
+
+  void queue(const core::Write& write);
+  void send_queued();
+  void on_written(const kube::Name& service, std::uint64_t id, const Result<void>& result);
+  void write_status(const kube::Name& pool);
+  void on_timer();
+  void wake_by(TimePoint at);
+  void tell(const core::Notice& notice);
+
+  runtime::Loop& loop_;
+  runtime::Source& source_;
+  std::function<void()> changed_;
+  Pendings pending_;
+  std::deque<kube::Name> queue_;
+  std::size_t in_flight_ = 0;
+  std::uint64_t next_id_ = 1;
+
+  std::map<kube::Name, core::PoolUse> statuses_;  // as decided; written, in flight, or waiting for a retry
+  std::size_t statuses_in_flight_ = 0;
+  std::map<kube::Name, TimePoint> pool_retries_;
+
+  std::vector<core::Notice> problems_;  // sorted: the ones that stand
+  std::map<api::Key, std::map<core::Reason, std::size_t>> told_;  // hash of the last message of each reason
+  std::optional<std::string> stuck_;
+  TimePoint wake_at_{};  // of timer_, while it is armed
+  runtime::Timer timer_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace fairlead::controller::report

@@ -1,0 +1,103 @@
+#pragma once
+/// The elements of our table's maps and sets as plain bytes, exactly as the kernel's registers hold them: every part of a
+/// key padded to four bytes, addresses and ports in network order, marks and indexes in host order.
+/// An element of an interval set is one value here (first and last address); the codec splits it. Pure.
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "proto/base/strong.h"
+#include "proto/net/ip.h"
+#include "proto/net/prefix.h"
+#include "proto/nft/handle.h"
+
+namespace fairlead::nft {
+
+/// The maps and sets of the template, in the order in which a fill must add them: what is pointed at comes first.
+enum class Map : std::uint8_t {
+  pods4, pods6,                      // sources that count as local pods
+  hairpin4, hairpin6,                // (pod . pod) for each endpoint on this node
+  endpoints4, endpoints6,            // list id . index -> address . port
+  classes, resolved,                 // class -> goto chain
+  by_pod, by_node, by_other,         // list id -> handle, by the source's class
+  services4, services6,              // address . protocol . port -> handle
+  nodeports4, nodeports6,            // protocol . port -> handle
+  node_addresses4, node_addresses6,  // where NodePorts answer
+  refused4, refused6,                // addresses whose unused ports are refused
+  service_cidrs4, service_cidrs6,    // the rest of these is dropped
+  answering4, answering6,            // VIPs that answer ping
+};
+inline constexpr std::size_t kMaps = 23;
+
+enum class ValueKind : std::uint8_t { none, bytes, goto_chain };
+
+struct MapInfo {
+  const char* name;
+  std::uint8_t key_size;
+  std::uint8_t value_size;  // of ValueKind::bytes
+  ValueKind value_kind;
+  bool is_interval;  // key_size counts one end
+};
+const MapInfo& info(Map map);
+
+/// Names one element. `bytes` is the key; for interval sets the first and the last address, both inclusive.
+struct ElementKey {
+  Map map = Map::pods4;
+  std::string bytes;
+  auto operator<=>(const ElementKey&) const = default;
+};
+
+struct Element {
+  ElementKey key;
+  std::string value;  // raw bytes, or the chain's name, or empty
+  auto operator<=>(const Element&) const = default;
+};
+
+// --- builders: one for each map, so that sizes and byte order live here only ---
+
+Element frontend(const Ip& ip, Protocol protocol, Port port, Handle handle);
+Element node_port(Family family, Protocol protocol, Port port, Handle handle);
+Element endpoint(ListId id, std::uint32_t index, const Ip& ip, Port port);
+/// `map` is by_pod, by_node or by_other.
+Element by_source(Map map, ListId id, Handle handle);
+Element spread_class(Map map, ClassNo cls, std::string_view chain);
+Element hairpin(const Ip& pod);
+Element local_pods(const Prefix& prefix);
+Element node_address(const Ip& ip);
+Element refused(const Ip& ip);
+Element answering(const Ip& ip);
+Element service_cidr(const Prefix& prefix);
+
+// --- readers of what a dump brought ---
+
+struct EndpointSlot {
+  ListId id;
+  std::uint32_t index;
+  auto operator<=>(const EndpointSlot&) const = default;
+};
+/// For keys of endpoints4/6.
+EndpointSlot endpoint_slot(const ElementKey& key);
+/// For values of endpoints4/6.
+struct EndpointTarget {
+  Ip ip;
+  Port port;
+  auto operator<=>(const EndpointTarget&) const = default;
+};
+EndpointTarget endpoint_target(const Element& element);
+/// For values of services, nodeports and by_*.
+Handle handle_of(std::string_view value);
+
+/// "services4 10.96.0.1 tcp 80": for logs.
+std::string describe(const ElementKey& key);
+
+}  // namespace fairlead::nft
+
+template <>
+struct std::hash<fairlead::nft::ElementKey> {
+  std::size_t operator()(const fairlead::nft::ElementKey& key) const noexcept {
+    return std::hash<std::string>()(key.bytes) * 31 + static_cast<std::size_t>(key.map);
+  }
+};

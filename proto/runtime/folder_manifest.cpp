@@ -1,0 +1,152 @@
+#include "proto/runtime/folder_manifest.h"
+
+#include "proto/api/parse.h"
+#include "proto/kube/parse.h"
+
+namespace fairlead::runtime {
+namespace {
+
+using kube::FieldError;
+
+std::string text_of(const Json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::optional<FolderKind> kind_of(const std::string& api_version, const std::string& kind) {
+  if (const auto known = api::kind_of(api_version, kind)) return folder_kind(*known);
+  if (api_version == "v1" && kind == "Pod") return FolderKind::pod;
+  if (api_version == "v1" && kind == "Endpoints") return FolderKind::endpoints;
+  return std::nullopt;
+}
+
+bool is_our_group(std::string_view api_version) {
+  return api_version.starts_with("fairlead.io/") || api_version.starts_with("metallb.io/");
+}
+
+bool is_cluster_scoped(FolderKind kind) { return kind == FolderKind::node || kind == FolderKind::namespace_; }
+
+/// What the object is called as far as that can be read at all.
+kube::Name name_of(const Json& object, FolderKind kind) {
+  const auto metadata = object.find("metadata");
+  if (metadata == object.end()) return {};
+  kube::Name out{text_of(*metadata, "namespace"), text_of(*metadata, "name")};
+  if (out.ns.empty()) out.ns = "default";
+  if (is_cluster_scoped(kind)) out.ns.clear();
+  return out;
+}
+
+using ParsedItem = std::variant<Item, FieldError>;
+
+template <class T>
+ParsedItem widened(kube::Parsed<T> parsed) {
+  if (auto* const error = std::get_if<FieldError>(&parsed)) return std::move(*error);
+  return Item(std::get<T>(std::move(parsed)));
+}
+
+ParsedItem parse_service(const Json& object) {
+  auto parsed = kube::parse_service(object);
+  if (auto* const error = std::get_if<FieldError>(&parsed)) return std::move(*error);
+  Json kept = object;
+  // Bookkeeping of others that can be larger than the object itself.
+  kept["metadata"].erase("managedFields");
+  if (const auto annotations = kept["metadata"].find("annotations");
+      annotations != kept["metadata"].end() && annotations->is_object()) {
+    annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
+  }
+  return Item(ServiceText{kept.dump(-1, ' ', false, Json::error_handler_t::replace)});
+}
+
+ParsedItem parse(FolderKind kind, const Json& object) {
+  switch (kind) {
+    case FolderKind::service: return parse_service(object);
+    case FolderKind::endpoint_slice: return widened(kube::parse_endpoint_slice(object));
+    case FolderKind::node: return widened(kube::parse_node(object));
+    case FolderKind::namespace_: return widened(kube::parse_namespace(object));
+    case FolderKind::ip_address_pool: return widened(api::parse_ip_address_pool(object));
+    case FolderKind::l2_advertisement: return widened(api::parse_l2_advertisement(object));
+    case FolderKind::pod: return widened(kube::parse_pod(object));
+    case FolderKind::endpoints: return widened(kube::parse_endpoints(object));
+  }
+  return FieldError{"kind", "is not known"};
+}
+
+class ManifestReader {
+ public:
+  ManifestReader(const std::string& path, std::string_view text) : path_(path), text_(text) {}
+
+  void read(const Json& object, const Place& place) {
+    const std::string api_version = text_of(object, "apiVersion");
+    const std::string kind_name = text_of(object, "kind");
+    if (api_version.empty() || kind_name.empty()) {
+      out_.is_incomplete = true;
+      const char* const missing = kind_name.empty() ? "kind" : "apiVersion";
+      fault(place, "", {missing, "is missing: every document needs apiVersion and kind"});
+      return;
+    }
+    const auto kind = kind_of(api_version, kind_name);
+    if (is_our_group(api_version) &&
+        (kind_name == "L2Advertisement" || kind_name == "BGPAdvertisement" || kind_name == "BGPPeer")) {
+      ++out_.advertisements;
+    }
+    if (!kind) {
+      out_.ignored.insert(api_version + " " + kind_name);
+      return;
+    }
+    const FolderKey key{*kind, name_of(object, *kind)};
+    ParsedItem parsed = parse(*kind, object);
+    if (const auto* const error = std::get_if<FieldError>(&parsed)) {
+      if (key.name.name.empty()) out_.is_incomplete = true;
+      else out_.refused.insert(key);
+      fault(place, key.name.name.empty() ? kind_name : key.str(), *error);
+      return;
+    }
+    if (out_.objects.contains(key)) {
+      fault(place, key.str(), {"metadata.name", "is there twice in this file: the first counts; remove one of the two"});
+      return;
+    }
+    out_.objects.emplace(key, std::get<Item>(std::move(parsed)));
+  }
+  void syntax_error(const SyntaxError& error) {
+    out_.is_incomplete = true;
+    out_.faults.push_back({path_ + ":" + std::to_string(error.line), "", "", error.what});
+  }
+  Manifest take() && { return std::move(out_); }
+
+ private:
+  void fault(const Place& place, std::string object, const FieldError& error) {
+    const int line = line_of(text_, place, error.field);
+    out_.faults.push_back({path_ + ":" + std::to_string(line), std::move(object), error.field, error.what});
+  }
+
+  const std::string& path_;
+  std::string_view text_;
+  Manifest out_;
+};
+
+}  // namespace
+
+std::string_view name(FolderKind kind) {
+  if (kind == FolderKind::pod) return "Pod";
+  if (kind == FolderKind::endpoints) return "Endpoints";
+  return api::name(static_cast<api::Kind>(kind));
+}
+
+Manifest read_manifest(const std::string& path, std::string_view text, Format format) {
+  ManifestReader reader(path, text);
+  const auto error =
+      read_objects(text, format, [&](const Json& object, const Place& place) { reader.read(object, place); });
+  if (error) reader.syntax_error(*error);
+  return std::move(reader).take();
+}
+
+std::optional<Format> format_of(std::string_view path) {
+  const std::string_view file = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  if (file.empty() || file[0] == '.') return std::nullopt;
+  if (file.ends_with(".yaml") || file.ends_with(".yml")) return Format::yaml;
+  if (file.ends_with(".json")) return Format::json;
+  return std::nullopt;
+}
+
+}  // namespace fairlead::runtime

@@ -1,0 +1,141 @@
+#include "proto/runtime/folder_overlay.h"
+
+namespace fairlead::runtime {
+namespace {
+
+/// The member, or null; any JSON is safe input here, since an overlay file can be edited by hand.
+const Json& at(const Json& object, const char* key) {
+  static const Json null;
+  if (!object.is_object()) return null;
+  const auto found = object.find(key);
+  return found == object.end() ? null : *found;
+}
+
+bool is_blank(const Json& value) { return value.is_null() || value == "" || (value.is_array() && value.empty()); }
+
+/// An object to write into, whatever was there.
+Json& child(Json& object, const char* key) {
+  Json& out = object[key];
+  if (!out.is_object()) out = Json::object();
+  return out;
+}
+
+std::string protocol_of(const Json& port) {
+  const Json& protocol = at(port, "protocol");
+  return protocol.is_string() ? protocol.get<std::string>() : "TCP";
+}
+
+void fill_cluster_ips(Json& spec, const Json& overlay) {
+  if (!is_blank(at(spec, "clusterIP")) || !is_blank(at(spec, "clusterIPs"))) return;
+  const Json& list = at(overlay, "clusterIPs");
+  if (is_blank(list)) return;
+  spec["clusterIPs"] = list;
+  spec["clusterIP"] = at(overlay, "clusterIP");
+}
+
+void fill_node_ports(Json& spec, const Json& overlay) {
+  const auto ports = spec.find("ports");
+  if (ports == spec.end() || !ports->is_array() || !at(overlay, "ports").is_array()) return;
+  for (Json& port : *ports) {
+    if (!port.is_object() || !(at(port, "nodePort").is_null() || at(port, "nodePort") == 0)) continue;
+    for (const Json& made : at(overlay, "ports")) {
+      if (at(made, "port") == at(port, "port") && protocol_of(made) == protocol_of(port)) {
+        port["nodePort"] = at(made, "nodePort");
+      }
+    }
+  }
+}
+
+void drop_if_empty(Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found != object.end() && found->empty()) object.erase(found);
+}
+
+void write_cluster_ips(Json& overlay, const std::vector<Ip>& ips) {
+  Json& spec = child(overlay, "spec");
+  spec.erase("clusterIP");
+  spec.erase("clusterIPs");
+  if (ips.empty()) return;
+  spec["clusterIP"] = ips.front().str();
+  for (const Ip& ip : ips) spec["clusterIPs"].push_back(ip.str());
+}
+
+void write_node_ports(Json& overlay, const kube::Service& merged, const std::vector<Port>& node_ports) {
+  Json& spec = child(overlay, "spec");
+  spec.erase("ports");
+  for (std::size_t i = 0; i < node_ports.size(); ++i) {
+    if (node_ports[i].value == 0) continue;
+    const kube::ServicePort& port = merged.ports[i];
+    spec["ports"].push_back(
+        {{"port", port.port.value}, {"protocol", name(port.protocol)}, {"nodePort", node_ports[i].value}});
+  }
+}
+
+Json to_json(const kube::Ingress& entry) {
+  Json out = Json::object();
+  if (entry.ip) {
+    out["ip"] = entry.ip->str();
+    out["ipMode"] = entry.is_vip ? "VIP" : "Proxy";
+  }
+  if (!entry.hostname.empty()) out["hostname"] = entry.hostname;
+  return out;
+}
+
+void write_ingress(Json& overlay, const kube::Service& merged, std::vector<kube::Ingress> ingress) {
+  for (const kube::Ingress& entry : merged.ingress) {
+    const bool is_ours = entry.ip.has_value();
+    if (!is_ours) ingress.push_back(entry);  // a hostname that somebody else put there
+  }
+  const bool is_written = at(at(overlay, "status"), "loadBalancer").is_object();
+  if (!is_written && ingress == merged.ingress) return;
+  Json& balancer = child(child(overlay, "status"), "loadBalancer");
+  balancer.erase("ingress");
+  for (const kube::Ingress& entry : ingress) balancer["ingress"].push_back(to_json(entry));
+}
+
+}  // namespace
+
+Json merged_service(Json manifest, const Json& overlay) {
+  if (!manifest.is_object() || !overlay.is_object()) return manifest;
+  if (const Json& added = at(at(overlay, "metadata"), "annotations"); added.is_object() && !added.empty()) {
+    child(child(manifest, "metadata"), "annotations").update(added);
+  }
+  if (const Json& balancer = at(at(overlay, "status"), "loadBalancer"); balancer.is_object()) {
+    child(manifest, "status")["loadBalancer"] = balancer;
+  }
+  const auto spec = manifest.find("spec");
+  if (spec == manifest.end() || !spec->is_object()) return manifest;
+  const Json& type = at(*spec, "type");
+  if (type != "ExternalName") fill_cluster_ips(*spec, at(overlay, "spec"));
+  if (type == "NodePort" || type == "LoadBalancer") fill_node_ports(*spec, at(overlay, "spec"));
+  return manifest;
+}
+
+Result<Json> with_write(Json overlay, const kube::Service& merged, const ServiceWrite& what,
+                        std::string_view annotation) {
+  if (what.node_ports && what.node_ports->size() != merged.ports.size()) {
+    return Error{Errc::conflict, "write node ports of " + merged.meta.ns + "/" + merged.meta.name +
+                                     ": its ports have changed meanwhile"};
+  }
+  if (what.cluster_ips) write_cluster_ips(overlay, *what.cluster_ips);
+  if (what.node_ports) write_node_ports(overlay, merged, *what.node_ports);
+  if (what.ingress) write_ingress(overlay, merged, *what.ingress);
+  if (what.pool) {
+    Json& annotations = child(child(overlay, "metadata"), "annotations");
+    if (what.pool->empty()) annotations.erase(std::string(annotation));
+    else annotations[std::string(annotation)] = *what.pool;
+    drop_if_empty(overlay["metadata"], "annotations");
+  }
+  drop_if_empty(overlay, "spec");
+  return overlay;
+}
+
+Json with_status(Json overlay, const PoolStatus& status) {
+  overlay["status"] = {{"assignedIPv4", status.assigned_ipv4},
+                       {"assignedIPv6", status.assigned_ipv6},
+                       {"availableIPv4", status.available_ipv4},
+                       {"availableIPv6", status.available_ipv6}};
+  return overlay;
+}
+
+}  // namespace fairlead::runtime

@@ -1,0 +1,19 @@
+#pragma once
+/// Overlays: what programs add to an object that a person wrote, kept in files of their own so that the person's file
+/// is never touched. Merging happens on JSON, before parsing, so that everybody sees the merged object only. Pure.
+#include "proto/kube/objects.h"
+#include "proto/runtime/source.h"
+#include "proto/runtime/yaml.h"
+
+namespace fairlead::runtime {
+
+/// A Service as everybody sees it. Of the overlay, cluster addresses and node ports (matched by port and protocol) only
+/// fill what the manifest leaves open and its type wants; annotations are added; status.loadBalancer replaces.
+Json merged_service(Json manifest, const Json& overlay);
+
+/// The overlay after a write. `merged` is the Service as it is now. Conflict when `node_ports` are not as many as its
+/// ports: the Service has changed under the writer.
+Result<Json> with_write(Json overlay, const kube::Service& merged, const ServiceWrite& what, std::string_view annotation);
+Json with_status(Json overlay, const PoolStatus& status);
+
+}  // namespace fairlead::runtime

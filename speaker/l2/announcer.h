@@ -1,0 +1,50 @@
+#pragma once
+/// Announces VIPs by ARP: a port on every fit interface, answers, gratuitous bursts. Level-triggered: it is told what the
+/// links are and which VIPs are this node's, and moves from what it does to that. Thread: the loop's.
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proto/rtnl/rtnl.h"
+#include "proto/runtime/loop.h"
+#include "speaker/core/burst.h"
+#include "speaker/core/interfaces.h"
+#include "speaker/core/reply.h"
+#include "speaker/l2/arp_port.h"
+
+namespace fairlead::speaker {
+
+class Announcer {
+ public:
+  Announcer(runtime::Loop& loop, NamePatterns excluded);
+
+  void set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses);
+  /// The VIPs that this node announces now, each with the names of the interfaces it may use (empty: all). A new one is
+  /// answered from this moment on and told to the segment.
+  void set_vips(std::map<Ip, std::vector<std::string>> vips);
+
+  const NamePatterns& excluded() const { return excluded_; }
+
+ private:
+  bool announces(const Ip4& vip, const Interface& on) const;
+  void received(ByteView frame, ArpPort& port);
+  void open_ports();
+  void burst();
+  void send_gratuitous(const Ip& vip, ArpPort& port);
+
+  runtime::Loop& loop_;
+  NamePatterns excluded_;
+  std::map<IfIndex, rtnl::Link> links_;
+  std::set<Ip> own_addresses_;  // the kernel answers for these
+  std::map<Ip, std::vector<std::string>> vips_;
+  std::map<IfIndex, std::unique_ptr<ArpPort>> ports_;
+  std::vector<std::unique_ptr<ArpPort>> closing_;  // ports that failed inside their own callback
+  Bursts bursts_;
+  runtime::Timer burst_timer_;
+  runtime::Timer retry_timer_;
+};
+
+}  // namespace fairlead::speaker

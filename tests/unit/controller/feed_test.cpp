@@ -1,0 +1,113 @@
+#include "controller/feed/feed.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_source.h"
+#include "tests/unit/controller/world.h"
+
+namespace fairlead::controller::feed {
+namespace {
+
+using core::node;
+using core::pool;
+using core::service;
+using testing::ElementsAre;
+
+struct FeedTest : testing::Test {
+  std::unique_ptr<runtime::Loop> loop = runtime::Loop::create().value();
+  test::FakeSource source{*loop};
+  int passes = 0, synced = 0, faults = 0;
+  std::vector<std::string> gone;
+  Feed feed{*loop, source,
+            {[this] { ++passes; }, [this] { ++synced; }, [this](const api::Key& key) { gone.push_back(key.str()); },
+             [this](const runtime::Fault&) { ++faults; }}};
+};
+
+TEST_F(FeedTest, NeverAsksForEndpointSlices) {
+  feed.start();
+  EXPECT_THAT(source.kinds, ElementsAre(api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool));
+}
+
+TEST_F(FeedTest, NoPassBeforeEverythingIsThere) {
+  source.is_sync_held = true;
+  source.put(service("a"));
+  feed.start();
+  feed.mark_dirty();
+  test::run_turns(*loop);
+  EXPECT_EQ(passes, 0);
+  EXPECT_EQ(feed.objects().services.size(), 1U);
+  source.sync();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  EXPECT_EQ(synced, 1);
+}
+
+TEST_F(FeedTest, ABurstIsOnePass) {
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  for (int i = 0; i < 1000; ++i) source.put(service("s" + std::to_string(i)));
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes > 1; }));
+  test::run_turns(*loop);
+  EXPECT_EQ(passes, 2);
+  EXPECT_EQ(feed.objects().services.size(), 1000U);
+}
+
+TEST_F(FeedTest, WhatChangesNothingAsksForNothing) {
+  auto n = node("n1", {"192.0.2.7"});
+  source.put(service("a"));
+  source.put(n);
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  n.meta.resource_version = "2";
+  n.is_ready = false;
+  source.put(service("a"));
+  source.put(n);
+  test::run_turns(*loop);
+  EXPECT_EQ(passes, 1);
+  n.internal_ips = core::ips({"192.0.2.8"});
+  source.put(n);
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 2; }));
+}
+
+TEST_F(FeedTest, ADeletionIsStoredAndTold) {
+  source.put(pool("lan", {"192.0.2.0/24"}));
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  EXPECT_EQ(feed.objects().snapshot().pools.size(), 1U);
+  source.remove({api::Kind::ip_address_pool, {"default", "lan"}});
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 2; }));
+  EXPECT_THAT(gone, ElementsAre("IPAddressPool default/lan"));
+  EXPECT_TRUE(feed.objects().pools.empty());
+  EXPECT_TRUE(feed.objects().gone_pools.contains("lan"));
+  source.put(pool("lan", {"192.0.2.0/24"}));
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 3; }));
+  EXPECT_FALSE(feed.objects().gone_pools.contains("lan"));
+}
+
+TEST_F(FeedTest, OnlyAFaultAtTheStartMayHideAPool) {
+  const struct {
+    const char* object;
+    bool is_synced;
+    bool hides;
+  } cases[] = {{"IPAddressPool default/lan", false, true},
+               {"", false, true},
+               {"Service default/web", false, false},
+               {"IPAddressPool default/lan", true, false}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.object);
+    test::FakeSource own{*loop};
+    own.is_sync_held = !c.is_synced;
+    int seen = 0, ready = 0;
+    Feed one{*loop, own, {[] {}, [&] { ++ready; }, {}, [&](const runtime::Fault&) { ++seen; }}};
+    one.start();
+    if (c.is_synced) {
+      ASSERT_TRUE(test::run_until(*loop, [&] { return ready == 1; }));
+    }
+    own.fault({"web.yaml:3", c.object, "spec", "is wrong"});
+    ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 1; }));
+    EXPECT_EQ(one.objects().may_miss_pools, c.hides);
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::controller::feed

@@ -1,0 +1,152 @@
+#include "controller/report/reporter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/feed/feed.h"
+#include "tests/support/fake_source.h"
+#include "tests/unit/controller/world.h"
+
+namespace fairlead::controller::report {
+namespace {
+
+using core::ip;
+using core::pool;
+using core::service;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// Feed, core and reporter wired as main.cpp does it.
+struct ReporterTest : testing::Test {
+  std::unique_ptr<runtime::Loop> loop = runtime::Loop::create().value();
+  test::FakeSource source{*loop};
+  core::Config config{true, {*parse_prefix("10.96.0.0/16")}, {}};
+  int quiet_passes = 0;  // passes in a row that decided nothing, with nothing under way
+  feed::Feed feed{*loop, source, {[this] { pass(); }, {}, [this](const api::Key& key) { reporter.forget(key); }, {}}};
+  Reporter reporter{*loop, source, [this] { feed.mark_dirty(); }};
+
+  void pass() {
+    core::Snapshot snapshot = feed.objects().snapshot();
+    for (const kube::Service*& s : snapshot.services) s = &reporter.expected(*s);
+    const core::Decisions d = core::converge(snapshot, config);
+    reporter.apply(d);
+    quiet_passes = d.writes.empty() && reporter.is_idle() ? quiet_passes + 1 : 0;
+  }
+  bool settles() {
+    quiet_passes = 0;
+    feed.mark_dirty();
+    return test::run_until(*loop, [&] { return quiet_passes > 0; });
+  }
+  const kube::Service& at(const std::string& name) {
+    return std::get<kube::Service>(source.objects.at({api::Kind::service, {"default", name}}));
+  }
+  std::vector<std::string> event_reasons() const {
+    std::vector<std::string> out;
+    for (const auto& e : source.events) out.push_back(e.reason);
+    return out;
+  }
+};
+
+TEST_F(ReporterTest, ADecisionBecomesOneWriteOneEventAndAPoolStatus) {
+  source.put(pool("lan", {"192.0.2.0/30"}));
+  source.put(service("web"));
+  feed.start();
+  ASSERT_TRUE(settles());
+  ASSERT_EQ(source.writes.size(), 1U);
+  EXPECT_EQ(at("web").cluster_ips, core::ips({"10.96.0.10"}));
+  EXPECT_EQ(at("web").ports[0].node_port, Port{30086});
+  EXPECT_EQ(core::ingress_ips(at("web")), core::ips({"192.0.2.0"}));
+  EXPECT_EQ(core::pool_annotation(at("web")), "lan");
+  EXPECT_THAT(source.events, ElementsAre(test::FakeSource::Event{
+                                 "Service default/web", "IPAllocated", "Service default/web has 192.0.2.0 from pool lan"}));
+  EXPECT_EQ((source.statuses[{"default", "lan"}]), (runtime::PoolStatus{1, 0, 3, 0}));
+  const std::size_t before = source.status_writes;
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(source.writes.size(), 1U);
+  EXPECT_EQ(source.status_writes, before) << "a status that is right already is not written again";
+}
+
+TEST_F(ReporterTest, AWriteThatFailsIsTriedAgainAndHoldsItsAddress) {
+  source.put(pool("lan", {"192.0.2.0/30"}));
+  source.put(service("m"));
+  source.failures = {Errc::unavailable, Errc::conflict};
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return source.writes.size() == 1; }));
+  source.put(service("a"));  // would come first, were it not that the address is spoken for
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(core::ingress_ips(at("m")), core::ips({"192.0.2.0"}));
+  EXPECT_EQ(core::ingress_ips(at("a")), core::ips({"192.0.2.1"}));
+  EXPECT_EQ(source.writes.size(), 4U);  // m three times, a once
+  EXPECT_EQ(source.events.size(), 2U) << "told when it is written, and once";
+  EXPECT_FALSE(reporter.stuck());
+}
+
+TEST_F(ReporterTest, AServiceThatIsGoneIsNotWrittenAgain) {
+  source.put(pool("lan", {"192.0.2.0/30"}));
+  source.put(service("a"));
+  source.failures = {Errc::not_found};
+  feed.start();
+  source.remove({api::Kind::service, {"default", "a"}});
+  source.put(service("b"));
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(core::ingress_ips(at("b")), core::ips({"192.0.2.0"}));
+}
+
+TEST_F(ReporterTest, AWriteThatIsNeverShownIsReported) {
+  source.put(service("a"));
+  source.shows_writes = false;
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return reporter.stuck().has_value(); }));
+  EXPECT_EQ(*reporter.stuck(), "Service default/a does not show what was written to it");
+  EXPECT_EQ(source.writes.size(), 1U) << "until then it is not written again";
+}
+
+TEST_F(ReporterTest, AProblemIsToldOnceAndAgainWhenItComesBack) {
+  source.put(pool("lan", {"192.0.2.0/32"}));
+  source.put(service("a", 1));
+  source.put(service("b", 2));
+  feed.start();
+  ASSERT_TRUE(settles());
+  EXPECT_THAT(event_reasons(), testing::UnorderedElementsAre("AllocationFailed", "IPAllocated"));
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(source.events.size(), 2U);
+  source.put(service("c", 3));  // another Service's problem is another event
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(source.events.size(), 3U);
+  source.events.clear();
+  source.put(pool("lan", {"192.0.2.0/30"}));
+  ASSERT_TRUE(settles());
+  EXPECT_THAT(event_reasons(), ElementsAre("IPAllocated", "IPAllocated"));
+}
+
+TEST_F(ReporterTest, ARefusedPoolIsAnEventOfThePool) {
+  source.put(pool("lan", {}));
+  feed.start();
+  ASSERT_TRUE(settles());
+  ASSERT_EQ(source.events.size(), 1U);
+  EXPECT_EQ(source.events[0].about, "IPAddressPool default/lan");
+  EXPECT_EQ(source.events[0].reason, "PoolInvalid");
+}
+
+TEST_F(ReporterTest, WhoStopsLeadingWritesNoMore) {
+  source.put(service("a"));
+  source.failures = {Errc::unavailable};
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return source.writes.size() == 1; }));
+  reporter.stop();
+  EXPECT_TRUE(reporter.is_idle());
+}
+
+TEST_F(ReporterTest, ManyServicesAreWrittenOnceEach) {
+  source.put(pool("lan", {"10.0.0.0/8"}));
+  for (int i = 0; i < 2000; ++i) source.put(service("s" + std::to_string(i)));
+  feed.start();
+  ASSERT_TRUE(settles());
+  EXPECT_EQ(source.writes.size(), 2000U);
+  std::set<Ip> all;
+  for (int i = 0; i < 2000; ++i) all.insert(core::ingress_ips(at("s" + std::to_string(i))).at(0));
+  EXPECT_EQ(all.size(), 2000U);
+}
+
+}  // namespace
+}  // namespace fairlead::controller::report
