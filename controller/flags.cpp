@@ -25,14 +25,17 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
   CLI::App app("Gives addresses to Services of type LoadBalancer: reads the manifests of a folder, writes statuses.",
                "fairlead-controller");
   app.add_option("--manifests", flags.manifests, "The folder of YAML and JSON manifests")->type_name("DIR")->required();
-  app.add_flag("--once", flags.is_once,
-               "Settle, print the Services and leave; the code is 1 when an object was invalid, 2 when nothing could be done");
+  app.add_flag(
+      "--once", flags.is_once,
+      "Settle, print the Services and leave; the code is 1 when an object was invalid, 2 when nothing could be done");
   app.add_flag("--show", flags.is_show, "Print the Services as they are and leave; writes nothing")->excludes("--once");
-  app.add_option("--service-cidr", cidrs, "Where cluster addresses come from (default " + std::string(api::kDefaultServiceCidr) + ")")
+  app.add_option("--service-cidr", cidrs,
+                 "Where cluster addresses come from (default " + std::string(api::kDefaultServiceCidr) + ")")
       ->type_name("CIDR[,CIDR]")
       ->delimiter(',');
   app.add_option("--node-port-range", ports, "Where node ports come from (default 30000-32767)")->type_name("A-B");
-  app.add_option("--log-level", flags.log_level, "debug, info, warn or error (default info)")->type_name("LEVEL");
+  app.add_option("--log-level", flags.log_level, "debug, info, warn or error (default info, with --show warn)")
+      ->type_name("LEVEL");
   app.set_version_flag("--version", "fairlead-controller " FAIRLEAD_VERSION);
   const auto bad = [](const std::string& what) { return Leave{2, "fairlead-controller: " + what + "\n"}; };
   try {
@@ -49,7 +52,8 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
     const auto prefix = parse_prefix(text);
     if (!prefix) return bad("--service-cidr: \"" + text + "\" is no prefix like 10.96.0.0/16");
     for (const Prefix& earlier : flags.service_cidrs) {
-      if (earlier.range().overlaps(prefix->range())) return bad("--service-cidr: " + text + " overlaps " + earlier.str());
+      if (earlier.range().overlaps(prefix->range()))
+        return bad("--service-cidr: " + text + " overlaps " + earlier.str());
     }
     flags.service_cidrs.push_back(*prefix);
   }
@@ -58,6 +62,7 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
     if (!range) return bad("--node-port-range: \"" + ports + "\" is no range like 30000-32767");
     flags.node_ports = *range;
   }
+  if (flags.log_level.empty()) flags.log_level = flags.is_show ? "warn" : "info";
   return flags;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/// The command line. Apart from main.cpp, because the option library costs as much to compile as the rest of the program.
+/// The command line. Apart from main.cpp, because the option library costs as much to compile as the rest of the
+/// program.
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,7 +16,7 @@ struct Flags {
   bool is_show = false;
   std::vector<Prefix> service_cidrs;
   core::PortRange node_ports;
-  std::string log_level = "info";
+  std::string log_level;  // as given; else info, or warn with --show, whose output is for people
 };
 
 /// What to print before leaving (help, version, or what is wrong), and with which code: 0, or 2 for a bad flag.

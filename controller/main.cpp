@@ -1,5 +1,6 @@
-/// fairlead-controller: objects in (feed), decisions (core), statuses and events out (report). This file alone knows who
-/// feeds whom: a change or a confirmed write asks for a pass, and a pass is converge() over the objects as they will be.
+/// fairlead-controller: objects in (feed), decisions (core), statuses and events out (report). This file alone knows
+/// who feeds whom: a change or a confirmed write asks for a pass, and a pass is converge() over the objects as they
+/// will be.
 #include <csignal>
 #include <cstdio>
 
@@ -41,7 +42,8 @@ class Controller {
                [this](const runtime::Fault& fault) { on_fault(fault); }}),
         reporter_(loop, source, [this] { feed_.mark_dirty(); }),
         lease_timer_(loop, [this] {
-          loop_.stop(fail("another fairlead-controller holds the lease \"controller\": stop it, or run without --once"));
+          loop_.stop(
+              fail("another fairlead-controller holds the lease \"controller\": stop it, or run without --once"));
         }) {}
 
   void start() {
@@ -70,7 +72,8 @@ class Controller {
 
   void on_fault(const runtime::Fault& fault) {
     has_invalid_ = true;
-    log::error("fault", {{"where", fault.where}, {"object", fault.object}, {"field", fault.field}, {"what", fault.what}});
+    log::error("fault",
+               {{"where", fault.where}, {"object", fault.object}, {"field", fault.field}, {"what", fault.what}});
   }
 
   void pass() {

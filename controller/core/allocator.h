@@ -1,10 +1,10 @@
 #pragma once
-/// What is handed out: external addresses from pools, and (folder mode) cluster addresses and node ports. Built anew for
-/// each pass: first everything that objects show is taken, then what is missing is given. So nothing is remembered that
-/// the objects do not say, and a restart cannot move anything.
+/// What is handed out: external addresses from pools, and (folder mode) cluster addresses and node ports. Built anew
+/// for each pass: first everything that objects show is taken, then what is missing is given. So nothing is remembered
+/// that the objects do not say, and a restart cannot move anything.
 ///
-/// Choosing the lowest free address keeps one cursor for each range, "all below are used or not usable", so a pass costs
-/// one step for each address in use and not for each address of the pool: a /8 or a /64 is as cheap as a /24.
+/// Choosing the lowest free address keeps one cursor for each range, "all below are used or not usable", so a pass
+/// costs one step for each address in use and not for each address of the pool: a /8 or a /64 is as cheap as a /24.
 /// Pure. Pointers are borrowed from the caller's snapshot.
 #include <array>
 #include <optional>
@@ -85,8 +85,8 @@ class Allocator {
   Users used_;
 };
 
-/// Cluster addresses. A dynamic one is the lowest free from base+10 on, then base+1 to base+9, so that the low ones stay
-/// for people who write them down. Never the network's own address, nor the last one of an IPv4 prefix.
+/// Cluster addresses. A dynamic one is the lowest free from base+10 on, then base+1 to base+9, so that the low ones
+/// stay for people who write them down. Never the network's own address, nor the last one of an IPv4 prefix.
 class ClusterIps {
  public:
   explicit ClusterIps(std::span<const Prefix> cidrs);
@@ -118,7 +118,7 @@ class NodePorts {
  private:
   PortRange range_;
   std::uint32_t band_ = 0;
-  std::unordered_map<std::uint8_t, std::uint32_t> cursors_;  // protocol -> ports tried, in the order of choice
+  std::unordered_map<std::uint8_t, std::uint32_t> cursors_;       // protocol -> ports tried, in the order of choice
   std::unordered_map<std::uint32_t, const kube::Service*> used_;  // protocol and port
 };
 

@@ -102,15 +102,16 @@ class Pass {
 };
 
 Decisions Pass::run() {
-  tasks_.reserve(snapshot_.services.size());
-  for (const Service* s : snapshot_.services) {
+  std::vector<const Service*> services = snapshot_.services;
+  std::sort(services.begin(), services.end(),
+            [](const Service* a, const Service* b) { return is_before(a->meta, b->meta); });
+  tasks_.reserve(services.size());
+  for (const Service* s : services) {
     Task& t = tasks_.emplace_back();
     t.service = s;
     t.cluster_ips = s->cluster_ips;
     for (const kube::ServicePort& p : s->ports) t.node_ports.push_back(p.node_port);
   }
-  std::sort(tasks_.begin(), tasks_.end(),
-            [](const Task& a, const Task& b) { return is_before(a.service->meta, b.service->meta); });
   if (config_.allocates_cluster_ips) {
     for (Task& t : tasks_) claim_cluster(t);
     for (Task& t : tasks_) give_cluster(t);
@@ -177,8 +178,8 @@ void Pass::give_cluster(Task& t) {
 void Pass::give_cluster_ips(Task& t) {
   const Service& s = *t.service;
   const IpFamilyPolicy policy = policy_of(s);
-  const Family primary = !t.cluster_ips.empty()         ? t.cluster_ips.front().family()
-                         : !s.ip_families.empty()       ? s.ip_families.front()
+  const Family primary = !t.cluster_ips.empty()          ? t.cluster_ips.front().family()
+                         : !s.ip_families.empty()        ? s.ip_families.front()
                          : config_.service_cidrs.empty() ? Family::v4
                                                          : config_.service_cidrs.front().base.family();
   const Family second = other(primary);
@@ -284,12 +285,22 @@ bool Pass::may_keep(Task& t, const Ip& ip) {
     }
     home = named;
   }
-  if (!t.held.empty() && home != t.home) {
+  if (t.held.empty()) {
+    t.home = home;
+    t.home_pool = index;
+    return true;
+  }
+  if (home == t.home) return true;
+  // Two valid pools are never combined. But where the pool that gave both is refused now, and another one has got one
+  // of the two addresses, both stay; the refused pool's name stays too, because it is what holds the other.
+  const bool is_held = !index.has_value();
+  const bool other_is_held = !t.home_pool.has_value();
+  if (is_held == other_is_held) {
     t.drop(ip, Reason::addresses_in_two_pools, "its other address is in pool " + t.home);
     return false;
   }
-  t.home = home;
-  t.home_pool = index;
+  if (is_held) t.home = home;
+  t.home_pool.reset();
   return true;
 }
 
@@ -372,8 +383,7 @@ void Pass::compare(const Task& t) {
     if (pool_annotation(s) != t.home) w.pool = t.home;
   }
   if (!t.given.empty()) {
-    w.events.push_back({key_of(s), Reason::ip_allocated,
-                        object(s) + " has " + join(t.given) + " from pool " + t.home});
+    w.events.push_back({key_of(s), Reason::ip_allocated, object(s) + " has " + join(t.given) + " from pool " + t.home});
   }
   if (w.cluster_ips || w.node_ports || w.ingress || w.pool) out_.writes.push_back(std::move(w));
 }
@@ -407,7 +417,9 @@ void Pass::tell_pools() {
   std::map<std::string_view, std::array<std::int64_t, 2>> kept;  // by pools that are not valid
   for (const Task& t : tasks_) {
     if (t.home_pool || t.held.empty()) continue;
-    for (const Ip& ip : t.held) ++kept[t.home][ip.is4() ? 0 : 1];
+    for (const Ip& ip : t.held) {
+      if (!pools_.at(ip)) ++kept[t.home][ip.is4() ? 0 : 1];
+    }
   }
   for (std::size_t i = 0; i < pools_.valid().size(); ++i) {
     const auto used = addresses_.assigned(i);

@@ -12,10 +12,10 @@ enum class Reason : std::uint8_t {
   ip_allocated,
   // A Service loses an address that its status shows.
   address_in_no_pool,
-  address_taken,          // another Service, older or named first, shows it too
-  address_avoided,        // ends in .0 or .255 and the pool has avoidBuggyIPs
-  pool_does_not_serve,    // serviceAllocation has changed, or the Service's labels
-  family_not_wanted,      // the Service has no cluster address of this family (any more), or shows two of it
+  address_taken,        // another Service, older or named first, shows it too
+  address_avoided,      // ends in .0 or .255 and the pool has avoidBuggyIPs
+  pool_does_not_serve,  // serviceAllocation has changed, or the Service's labels
+  family_not_wanted,    // the Service has no cluster address of this family (any more), or shows two of it
   addresses_in_two_pools,
   dual_stack_incomplete,  // RequireDualStack: one family alone is not kept
   // A Service has to wait for an external address.
@@ -45,33 +45,42 @@ enum class Reason : std::uint8_t {
 /// For Events.
 constexpr std::string_view name(Reason reason) {
   switch (reason) {
-    case Reason::ip_allocated: return "IPAllocated";
+    case Reason::ip_allocated:
+      return "IPAllocated";
     case Reason::address_in_no_pool:
     case Reason::address_taken:
     case Reason::address_avoided:
     case Reason::pool_does_not_serve:
     case Reason::family_not_wanted:
     case Reason::addresses_in_two_pools:
-    case Reason::dual_stack_incomplete: return "ClearAssignment";
+    case Reason::dual_stack_incomplete:
+      return "ClearAssignment";
     case Reason::no_pool:
     case Reason::no_pool_serves:
     case Reason::no_pool_of_family:
-    case Reason::pools_exhausted: return "AllocationFailed";
-    case Reason::additional_family_missing: return "AdditionalAssignFailed";
-    case Reason::no_cluster_ip: return "NoClusterIP";
-    case Reason::not_enough_cluster_ips: return "NotEnoughClusterIPs";
+    case Reason::pools_exhausted:
+      return "AllocationFailed";
+    case Reason::additional_family_missing:
+      return "AdditionalAssignFailed";
+    case Reason::no_cluster_ip:
+      return "NoClusterIP";
+    case Reason::not_enough_cluster_ips:
+      return "NotEnoughClusterIPs";
     case Reason::cluster_ip_taken:
     case Reason::cluster_ips_exhausted:
-    case Reason::no_service_cidr: return "ClusterIPAllocationFailed";
+    case Reason::no_service_cidr:
+      return "ClusterIPAllocationFailed";
     case Reason::node_port_taken:
-    case Reason::node_ports_exhausted: return "NodePortAllocationFailed";
+    case Reason::node_ports_exhausted:
+      return "NodePortAllocationFailed";
     case Reason::pool_without_addresses:
     case Reason::pool_duplicate_name:
     case Reason::pool_duplicate_namespace:
     case Reason::pool_duplicate_selector:
     case Reason::pool_contains_node:
     case Reason::pool_overlaps_itself:
-    case Reason::pool_overlaps_other: return "PoolInvalid";
+    case Reason::pool_overlaps_other:
+      return "PoolInvalid";
   }
   return "Unknown";
 }
@@ -79,33 +88,60 @@ constexpr std::string_view name(Reason reason) {
 /// For metrics and logs.
 constexpr std::string_view label(Reason reason) {
   switch (reason) {
-    case Reason::ip_allocated: return "ip_allocated";
-    case Reason::address_in_no_pool: return "address_in_no_pool";
-    case Reason::address_taken: return "address_taken";
-    case Reason::address_avoided: return "address_avoided";
-    case Reason::pool_does_not_serve: return "pool_does_not_serve";
-    case Reason::family_not_wanted: return "family_not_wanted";
-    case Reason::addresses_in_two_pools: return "addresses_in_two_pools";
-    case Reason::dual_stack_incomplete: return "dual_stack_incomplete";
-    case Reason::no_pool: return "no_pool";
-    case Reason::no_pool_serves: return "no_pool_serves";
-    case Reason::no_pool_of_family: return "no_pool_of_family";
-    case Reason::pools_exhausted: return "pools_exhausted";
-    case Reason::additional_family_missing: return "additional_family_missing";
-    case Reason::no_cluster_ip: return "no_cluster_ip";
-    case Reason::not_enough_cluster_ips: return "not_enough_cluster_ips";
-    case Reason::cluster_ip_taken: return "cluster_ip_taken";
-    case Reason::cluster_ips_exhausted: return "cluster_ips_exhausted";
-    case Reason::no_service_cidr: return "no_service_cidr";
-    case Reason::node_port_taken: return "node_port_taken";
-    case Reason::node_ports_exhausted: return "node_ports_exhausted";
-    case Reason::pool_without_addresses: return "pool_without_addresses";
-    case Reason::pool_duplicate_name: return "pool_duplicate_name";
-    case Reason::pool_duplicate_namespace: return "pool_duplicate_namespace";
-    case Reason::pool_duplicate_selector: return "pool_duplicate_selector";
-    case Reason::pool_contains_node: return "pool_contains_node";
-    case Reason::pool_overlaps_itself: return "pool_overlaps_itself";
-    case Reason::pool_overlaps_other: return "pool_overlaps_other";
+    case Reason::ip_allocated:
+      return "ip_allocated";
+    case Reason::address_in_no_pool:
+      return "address_in_no_pool";
+    case Reason::address_taken:
+      return "address_taken";
+    case Reason::address_avoided:
+      return "address_avoided";
+    case Reason::pool_does_not_serve:
+      return "pool_does_not_serve";
+    case Reason::family_not_wanted:
+      return "family_not_wanted";
+    case Reason::addresses_in_two_pools:
+      return "addresses_in_two_pools";
+    case Reason::dual_stack_incomplete:
+      return "dual_stack_incomplete";
+    case Reason::no_pool:
+      return "no_pool";
+    case Reason::no_pool_serves:
+      return "no_pool_serves";
+    case Reason::no_pool_of_family:
+      return "no_pool_of_family";
+    case Reason::pools_exhausted:
+      return "pools_exhausted";
+    case Reason::additional_family_missing:
+      return "additional_family_missing";
+    case Reason::no_cluster_ip:
+      return "no_cluster_ip";
+    case Reason::not_enough_cluster_ips:
+      return "not_enough_cluster_ips";
+    case Reason::cluster_ip_taken:
+      return "cluster_ip_taken";
+    case Reason::cluster_ips_exhausted:
+      return "cluster_ips_exhausted";
+    case Reason::no_service_cidr:
+      return "no_service_cidr";
+    case Reason::node_port_taken:
+      return "node_port_taken";
+    case Reason::node_ports_exhausted:
+      return "node_ports_exhausted";
+    case Reason::pool_without_addresses:
+      return "pool_without_addresses";
+    case Reason::pool_duplicate_name:
+      return "pool_duplicate_name";
+    case Reason::pool_duplicate_namespace:
+      return "pool_duplicate_namespace";
+    case Reason::pool_duplicate_selector:
+      return "pool_duplicate_selector";
+    case Reason::pool_contains_node:
+      return "pool_contains_node";
+    case Reason::pool_overlaps_itself:
+      return "pool_overlaps_itself";
+    case Reason::pool_overlaps_other:
+      return "pool_overlaps_other";
   }
   return "unknown";
 }

@@ -56,8 +56,7 @@ void Feed::start() {
     if (!is_synced_ && may_be_pool) objects_.may_miss_pools = true;
     if (handlers_.fault) handlers_.fault(fault);
   };
-  source_.start({api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool},
-                std::move(h));
+  source_.start({api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool}, std::move(h));
 }
 
 void Feed::mark_dirty() {
@@ -79,15 +78,17 @@ bool Feed::store(const runtime::Change& change) {
     case api::Kind::service:
       return put<decltype(objects_.services), kube::Service>(objects_.services, change);
     case api::Kind::ip_address_pool:
-      if (change.object) objects_.gone_pools.erase(change.key.name.name);
-      else objects_.gone_pools.insert(change.key.name.name);
+      if (change.object)
+        objects_.gone_pools.erase(change.key.name.name);
+      else
+        objects_.gone_pools.insert(change.key.name.name);
       return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change);
     case api::Kind::node: {
       // A Node changes often (heartbeats, conditions); only its addresses matter here.
       const auto found = objects_.nodes.find(change.key.name);
       const auto* node = change.object ? std::get_if<kube::Node>(&*change.object) : nullptr;
-      const bool is_same = found != objects_.nodes.end() && node != nullptr &&
-                           found->second.internal_ips == node->internal_ips;
+      const bool is_same =
+          found != objects_.nodes.end() && node != nullptr && found->second.internal_ips == node->internal_ips;
       return put<decltype(objects_.nodes), kube::Node>(objects_.nodes, change) && !is_same;
     }
     case api::Kind::namespace_: {
@@ -101,7 +102,8 @@ bool Feed::store(const runtime::Change& change) {
       return !is_same;
     }
     case api::Kind::endpoint_slice:
-    case api::Kind::l2_advertisement: return false;
+    case api::Kind::l2_advertisement:
+      return false;
   }
   return false;
 }

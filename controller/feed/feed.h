@@ -31,9 +31,9 @@ struct Objects {
 class Feed {
  public:
   struct Handlers {
-    std::function<void()> pass;                   // time to decide; never called before synced
-    std::function<void()> synced;                 // once
-    std::function<void(const api::Key&)> gone;    // an object was deleted
+    std::function<void()> pass;                 // time to decide; never called before synced
+    std::function<void()> synced;               // once
+    std::function<void(const api::Key&)> gone;  // an object was deleted
     std::function<void(const runtime::Fault&)> fault;
   };
   Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers);

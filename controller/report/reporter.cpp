@@ -1,6 +1,8 @@
 #include "controller/report/reporter.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "proto/base/log.h"
 
@@ -23,15 +25,18 @@ Duration backoff(Errc code, unsigned attempts) {
 kube::Service overlay(kube::Service s, const core::Write& w) {
   if (w.cluster_ips) s.cluster_ips = *w.cluster_ips;
   if (w.node_ports) {
-    for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i) s.ports[i].node_port = (*w.node_ports)[i];
+    for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i)
+      s.ports[i].node_port = (*w.node_ports)[i];
   }
   if (w.ingress) {
     std::erase_if(s.ingress, [](const kube::Ingress& entry) { return entry.ip.has_value(); });
     for (const Ip& ip : *w.ingress) s.ingress.push_back({ip, "", true});
   }
   if (w.pool) {
-    if (w.pool->empty()) s.meta.annotations.erase(std::string(core::kPoolAnnotation));
-    else s.meta.annotations.insert_or_assign(std::string(core::kPoolAnnotation), *w.pool);
+    if (w.pool->empty())
+      s.meta.annotations.erase(std::string(core::kPoolAnnotation));
+    else
+      s.meta.annotations.insert_or_assign(std::string(core::kPoolAnnotation), *w.pool);
   }
   return s;
 }
@@ -98,6 +103,9 @@ void Reporter::apply(const core::Decisions& decisions) {
   std::sort(problems.begin(), problems.end());
   std::vector<core::Notice> added;
   std::set_difference(problems.begin(), problems.end(), problems_.begin(), problems_.end(), std::back_inserter(added));
+  std::vector<core::Notice> solved;
+  std::set_difference(problems_.begin(), problems_.end(), problems.begin(), problems.end(), std::back_inserter(solved));
+  for (const core::Notice& notice : solved) told_[notice.about].size();  // news, should it come back
   problems_ = std::move(problems);
   for (const core::Notice& notice : added) tell(notice);
 }
@@ -114,8 +122,11 @@ void Reporter::queue(const core::Write& write) {
   merge(p.write, write);
   switch (p.phase) {
     case Phase::queued:
-    case Phase::failed: break;  // goes with the next attempt
-    case Phase::in_flight: p.is_amended = true; break;
+    case Phase::failed:
+      break;  // goes with the next attempt
+    case Phase::in_flight:
+      p.is_amended = true;
+      break;
     case Phase::written:
       p.phase = Phase::queued;
       queue_.push_back(write.service);
@@ -133,9 +144,10 @@ void Reporter::send_queued() {
     p.phase = Phase::in_flight;
     p.is_amended = false;
     ++in_flight_;
-    source_.write(name, to_wire(p.write), [this, alive = std::weak_ptr<char>(alive_), name, id = p.id](const Result<void>& r) {
-      if (!alive.expired()) on_written(name, id, r);
-    });
+    source_.write(name, to_wire(p.write),
+                  [this, alive = std::weak_ptr<char>(alive_), name, id = p.id](const Result<void>& r) {
+                    if (!alive.expired()) on_written(name, id, r);
+                  });
   }
 }
 
@@ -146,9 +158,13 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
     Pending& p = found->second;
     if (result) {
       p.attempts = 0;
-      log::info("service", {{"service", service.str()},
-                            {"pool", p.write.pool.value_or("")},
-                            {"ingress", p.write.ingress && !p.write.ingress->empty() ? p.write.ingress->front().str() : ""}});
+      log::info("service",
+                {{"service", service.str()},
+                 {"pool", p.write.pool.value_or("")},
+                 {"ingress", p.write.ingress && !p.write.ingress->empty() ? p.write.ingress->front().str() : ""}});
+      if (p.write.ingress && p.write.ingress->empty()) {
+        told_[{api::Kind::service, service}].erase(core::Reason::ip_allocated);  // the same address would be news again
+      }
       for (const core::Notice& notice : std::exchange(p.write.events, {})) tell(notice);
       if (p.is_amended) {
         p.phase = Phase::queued;
@@ -158,8 +174,6 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
         p.due = loop_.now() + kShownWithin;
         wake_by(p.due);
       }
-    } else if (result.error().code == Errc::not_found) {
-      pending_.erase(found);
     } else {
       const Duration wait = backoff(result.error().code, ++p.attempts);
       log::warn("write_failed", {{"service", service.str()},
@@ -183,7 +197,7 @@ void Reporter::write_status(const kube::Name& pool) {
   source_.write(pool, status, [this, alive = std::weak_ptr<char>(alive_), pool](const Result<void>& result) {
     if (alive.expired()) return;
     --statuses_in_flight_;
-    if (!result && result.error().code != Errc::not_found && statuses_.contains(pool)) {
+    if (!result && statuses_.contains(pool)) {
       log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}});
       stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
       pool_retries_[pool] = loop_.now() + std::chrono::seconds(5);
@@ -260,10 +274,13 @@ void Reporter::tell(const core::Notice& notice) {
   if (!is_new && at->second == hash) return;
   at->second = hash;
   const bool is_warning = core::is_warning(notice.reason);
-  const log::Fields fields = {{"object", notice.about.str()}, {"reason", core::label(notice.reason)}, {"what", notice.message}};
+  const log::Fields fields = {
+      {"object", notice.about.str()}, {"reason", core::label(notice.reason)}, {"what", notice.message}};
   // A refused pool is a fault of the input, as one that cannot be parsed.
-  if (notice.about.kind == api::Kind::ip_address_pool) log::write(log::Level::error, "pool_refused", fields);
-  else log::write(is_warning ? log::Level::warn : log::Level::info, "decision", fields);
+  if (notice.about.kind == api::Kind::ip_address_pool)
+    log::write(log::Level::error, "pool_refused", fields);
+  else
+    log::write(is_warning ? log::Level::warn : log::Level::info, "decision", fields);
   source_.event(notice.about, is_warning ? runtime::EventType::warning : runtime::EventType::normal,
                 core::name(notice.reason), notice.message);
 }

@@ -2,9 +2,10 @@
 /// Decisions out: writes Services and pool statuses to the source, and tells Events.
 ///
 /// Between a decision and the moment when the source shows it, a pass must not decide again as if nothing had happened:
-/// it could hand the same address out twice. expected() answers a Service as it will be once our writes have landed, and
-/// passes are made over that. A write that fails is tried again (100 ms, doubling to 30 s; 30 s at once where trying soon
-/// cannot help); one that was accepted and is not shown within two seconds is forgotten, and the next pass decides anew.
+/// it could hand the same address out twice. expected() answers a Service as it will be once our writes have landed,
+/// and passes are made over that. A write that fails is tried again (100 ms, doubling to 30 s; 30 s at once where
+/// trying soon cannot help); one that was accepted and is not shown within two seconds is forgotten, and the next pass
+/// decides anew.
 ///
 /// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once.
 /// Thread: the loop's.
@@ -50,7 +51,7 @@ class Reporter {
     Phase phase = Phase::queued;
     bool is_amended = false;  // changed while in flight: goes out once more
     unsigned attempts = 0;
-    TimePoint due{};        // of phases failed and written
+    TimePoint due{};         // of phases failed and written
     kube::Service overlaid;  // what expected() refers to
   };
   using Pendings = std::map<kube::Name, Pending>;
@@ -75,7 +76,7 @@ class Reporter {
   std::size_t statuses_in_flight_ = 0;
   std::map<kube::Name, TimePoint> pool_retries_;
 
-  std::vector<core::Notice> problems_;  // sorted: the ones that stand
+  std::vector<core::Notice> problems_;                            // sorted: the ones that stand
   std::map<api::Key, std::map<core::Reason, std::size_t>> told_;  // hash of the last message of each reason
   std::optional<std::string> stuck_;
   TimePoint wake_at_{};  // of timer_, while it is armed

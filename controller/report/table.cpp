@@ -9,10 +9,14 @@ namespace {
 
 std::string type_of(const kube::Service& s) {
   switch (s.type) {
-    case kube::ServiceType::cluster_ip: return "ClusterIP";
-    case kube::ServiceType::node_port: return "NodePort";
-    case kube::ServiceType::load_balancer: return "LoadBalancer";
-    case kube::ServiceType::external_name: return "ExternalName";
+    case kube::ServiceType::cluster_ip:
+      return "ClusterIP";
+    case kube::ServiceType::node_port:
+      return "NodePort";
+    case kube::ServiceType::load_balancer:
+      return "LoadBalancer";
+    case kube::ServiceType::external_name:
+      return "ExternalName";
   }
   return "";
 }

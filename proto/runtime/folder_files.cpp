@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <memory>
 
 #include "proto/runtime/folder_manifest.h"
@@ -32,6 +33,18 @@ std::string join(const std::string& folder, const std::string& name) {
 }
 
 std::string reason(const char* what, int number) { return system_error(what, number).what; }
+
+/// Whether anybody has the file open for writing. Events alone cannot tell: a writer truncates first and the event
+/// follows, perhaps a time slice later. A read lease can: the kernel grants none while there is a writer. Taken and given
+/// back at once; where it may not be taken (another user's file without CAP_LEASE, some file systems) the events must do.
+bool has_writer(int fd) {
+  // A writer that comes in between waits these microseconds and the kernel signals us: SIGIO would end the process, so
+  // it is told to send a signal that is ignored unless somebody asks for it.
+  if (::fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  ::fcntl(fd, F_SETLEASE, F_UNLCK);
+  return false;
+}
 
 /// `.status` and what is below it is watched for overlays of Services only; the logs and locks beside them are not.
 bool is_status(const std::string& path) { return path == kStatusDir; }
@@ -175,7 +188,7 @@ std::optional<Walk> FolderFiles::walk() {
   struct stat info {};
   if (::stat(dir_.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return std::nullopt;
   Walk out;
-  visited_.clear();
+  visited_ = {{info.st_dev, info.st_ino}};
   linked_dirs_.clear();
   for (auto& [watch, what] : watched_) what.is_stale = true;
   visit("", 0, out);
@@ -253,6 +266,7 @@ ReadFile FolderFiles::read(const std::string& path, std::size_t max_bytes) const
     size += static_cast<std::size_t>(n);
     if (size > max_bytes) return Unusable{limit, fingerprint};
   }
+  if (has_writer(fd.get())) return NoFile::busy;
   out.text.resize(size);
   return out;
 }

@@ -1,9 +1,9 @@
 #pragma once
 /// The files of a folder as they come and go: the walk, inotify, and reading one file. Knows names, not contents.
 ///
-/// A file is worth reading when its writer has closed it, or it was moved or linked in. Between the first byte that a
-/// writer changes (a truncation is one too) and its close the file is `writing`, and whatever was read then is worth
-/// nothing: a reader drains again after reading and throws away what was overtaken.
+/// A file is worth reading when its writer has closed it, or it was moved or linked in. What was read while a writer had
+/// it open is worth nothing. So reading ends with the question whether there is a writer now (`busy`), and then the
+/// reader drains once more: a writer that is gone by the time of the question has left its IN_CLOSE_WRITE before.
 /// Thread: one. I/O, but no policy.
 #include <cstdint>
 #include <ctime>
@@ -50,7 +50,8 @@ struct FileText {
   std::string text;
   Fingerprint fingerprint;
 };
-enum class NoFile { gone };
+/// `busy`: a writer has it open, and its close will be heard.
+enum class NoFile { gone, busy };
 /// What a person must change about a file: one sentence.
 struct Unusable {
   std::string what;

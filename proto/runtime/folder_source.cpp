@@ -238,8 +238,8 @@ class FolderSource final : public Source {
   }
 
   void accept(const std::string& path, ReadFile file) {
-    if (std::holds_alternative<NoFile>(file)) {
-      if (known_.contains(path)) hints_.gone.insert(path);
+    if (const auto* const none = std::get_if<NoFile>(&file)) {
+      if (*none == NoFile::gone && known_.contains(path)) hints_.gone.insert(path);
       return;
     }
     if (const auto* const unusable = std::get_if<Unusable>(&file)) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -120,7 +121,15 @@ int Loop::run() {
       const std::lock_guard lock(s.mutex);
       tasks.swap(s.posted);
     }
-    for (std::size_t i = 0; i < tasks.size() && !s.stopping; ++i) tasks[i]();
+    std::size_t ran = 0;
+    while (ran < tasks.size() && !s.stopping) tasks[ran++]();
+    if (ran < tasks.size()) {  // stopped: what was not run stays posted, for the next run()
+      const std::lock_guard lock(s.mutex);
+      s.posted.insert(s.posted.begin(), std::make_move_iterator(tasks.begin() + static_cast<std::ptrdiff_t>(ran)),
+                      std::make_move_iterator(tasks.end()));
+      const std::uint64_t one = 1;
+      if (::write(s.wake.get(), &one, sizeof one) < 0) return s.code;  // the counter is full: awake anyway
+    }
     tasks.clear();
   }
   return s.code;

@@ -43,6 +43,7 @@ std::string_view name(Reason reason) {
   switch (reason) {
     case Reason::owner: return "owner";
     case Reason::not_in_a_pool: return "not_in_a_pool";
+    case Reason::is_node_address: return "is_node_address";
     case Reason::no_advertisement: return "no_advertisement";
     case Reason::no_eligible_node: return "no_eligible_node";
   }
@@ -60,6 +61,15 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
     const api::IPAddressPool* pool = pool_of(a.vip, cluster);
     if (pool == nullptr) {
       a.reason = Reason::not_in_a_pool;
+      out.push_back(std::move(a));
+      continue;
+    }
+    const bool is_node_address = std::any_of(cluster.nodes.begin(), cluster.nodes.end(), [&](const auto& entry) {
+      const auto& ips = entry.second.internal_ips;
+      return std::find(ips.begin(), ips.end(), a.vip) != ips.end();
+    });
+    if (is_node_address) {
+      a.reason = Reason::is_node_address;
       out.push_back(std::move(a));
       continue;
     }

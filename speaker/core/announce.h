@@ -23,6 +23,7 @@ struct Cluster {
 enum class Reason {
   owner,              // announced by `node`
   not_in_a_pool,      // the address is in no pool of ours: somebody else's
+  is_node_address,    // a Node has it: its kernel answers, and anybody else's answer would take the Node off the network
   no_advertisement,   // no L2Advertisement selects the pool and the Service
   no_eligible_node,   // advertised, but no node is alive, allowed, and (externalTrafficPolicy Local) has an endpoint
 };

@@ -1,5 +1,6 @@
 #pragma once
 /// What a plan needs to know about this node and the cluster beside the Service itself. Plain values.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ struct NodeFacts {
   std::vector<Ip> node_addresses;       // where NodePorts answer
   std::vector<Prefix> local_pods;       // detector: sources that count as local pods; empty: none do
   std::vector<Prefix> service_cidrs;    // unallocated addresses in here are dropped
-  std::vector<IpRange> pools;           // addresses that may be refused: nobody else's
+  std::vector<IpRange> pools;           // where our VIPs come from
+  std::vector<Ip> all_nodes;            // addresses of all Nodes: their unused ports are never refused (ssh, kubelet)
   bool masquerade_all = false;
   bool operator==(const NodeFacts&) const = default;
 
@@ -23,11 +25,10 @@ struct NodeFacts {
     }
     return false;
   }
-  bool is_pool_address(const Ip& ip) const {
-    for (const IpRange& r : pools) {
-      if (r.contains(ip)) return true;
-    }
-    return false;
+  /// A VIP that is ours alone: out of a pool, and no node's address.
+  bool is_ours(const Ip& vip) const {
+    return std::any_of(pools.begin(), pools.end(), [&](const IpRange& r) { return r.contains(vip); }) &&
+           std::find(all_nodes.begin(), all_nodes.end(), vip) == all_nodes.end();
   }
 };
 

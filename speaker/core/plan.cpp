@@ -73,7 +73,7 @@ ServicePlan plan_service(const kube::Service& service, std::span<const kube::End
 
     out.refused.push_back(cluster_ip);
     for (const Ip& vip : vips) {
-      if (node.is_pool_address(vip)) out.refused.push_back(vip);
+      if (node.is_ours(vip)) out.refused.push_back(vip);
     }
 
     for (const kube::ServicePort& port : service.ports) {
@@ -96,7 +96,7 @@ ServicePlan plan_service(const kube::Service& service, std::span<const kube::End
       out.hairpin.insert(out.hairpin.end(), eps.hairpin.begin(), eps.hairpin.end());
       if (eps.has_any) {
         for (const Ip& vip : vips) {
-          if (node.is_pool_address(vip)) out.answering.push_back(vip);
+          if (node.is_ours(vip)) out.answering.push_back(vip);
         }
       }
     }

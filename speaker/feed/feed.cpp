@@ -108,6 +108,9 @@ void Feed::refresh_facts() {
       facts.zone = zone->second;
     }
   }
+  for (const auto& [name, node] : cluster_.nodes) {
+    facts.all_nodes.insert(facts.all_nodes.end(), node.internal_ips.begin(), node.internal_ips.end());
+  }
   if (facts.node_addresses.empty()) facts.node_addresses = primary(link_addresses_);
   for (const auto& [name, pool] : cluster_.pools) {
     facts.pools.insert(facts.pools.end(), pool.addresses.begin(), pool.addresses.end());

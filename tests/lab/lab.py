@@ -393,7 +393,8 @@ class Lab:
                     frame = s.recv(2048)
                 except TimeoutError:
                     break
-                if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\x00\x02" and frame[28:32] == target:
+                # To us alone: the gratuitous replies of a take-over go to everybody.
+                if frame[:6] == own_mac and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\x00\x02" and frame[28:32] == target:
                     replies.append(frame[22:28].hex(":"))
         names = {i["address"]: n for n in NODES if n in self.topo.nodes for i in self._links(n)} if replies else {}
         return [names.get(mac, mac) for mac in replies]

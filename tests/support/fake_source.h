@@ -111,13 +111,16 @@ class FakeSource final : public runtime::Source {
   static void merge(kube::Service& s, const runtime::ServiceWrite& w) {
     if (w.cluster_ips) s.cluster_ips = *w.cluster_ips;
     if (w.node_ports) {
-      for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i) s.ports[i].node_port = (*w.node_ports)[i];
+      for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i)
+        s.ports[i].node_port = (*w.node_ports)[i];
     }
     if (w.ingress) s.ingress = *w.ingress;
     if (!w.pool) return;
     const std::string annotation = std::string(api::kGroup) + "/ip-allocated-from-pool";
-    if (w.pool->empty()) s.meta.annotations.erase(annotation);
-    else s.meta.annotations[annotation] = *w.pool;
+    if (w.pool->empty())
+      s.meta.annotations.erase(annotation);
+    else
+      s.meta.annotations[annotation] = *w.pool;
   }
 
   runtime::Loop& loop_;
@@ -134,8 +137,10 @@ bool run_until(runtime::Loop& loop, Condition condition) {
   std::unique_ptr<runtime::Timer> look;
   look = std::make_unique<runtime::Timer>(loop, [&] {
     is_met = condition();
-    if (is_met || loop.now() > end) loop.stop();
-    else look->arm(std::chrono::milliseconds(1));
+    if (is_met || loop.now() > end)
+      loop.stop();
+    else
+      look->arm(std::chrono::milliseconds(1));
   });
   look->arm({});
   loop.run();

@@ -475,8 +475,12 @@ static uint16_t fold(uint32_t sum) {
 }
 
 static uint32_t add_words(uint32_t sum, const void* data, size_t size) {  // size is even
-  const uint16_t* words = data;
-  for (size_t i = 0; i < size / 2; ++i) sum += words[i];
+  const unsigned char* bytes = data;
+  for (size_t i = 0; i < size; i += 2) {
+    uint16_t word;  // copied: reading a struct through a uint16_t* is undefined, and -O2 makes use of that
+    memcpy(&word, bytes + i, sizeof word);
+    sum += word;
+  }
   return sum;
 }
 

@@ -37,7 +37,8 @@ TEST(Allocator, AvoidsBuggyAddressesOfIPv4Only) {
 }
 
 TEST(Allocator, TheLastAddressOfAFamilyEndsTheSearch) {
-  EXPECT_THAT(drain(pool("a", {"255.255.255.254/31"}), Family::v4, 99), ElementsAre("255.255.255.254", "255.255.255.255"));
+  EXPECT_THAT(drain(pool("a", {"255.255.255.254/31"}), Family::v4, 99),
+              ElementsAre("255.255.255.254", "255.255.255.255"));
 }
 
 TEST(Allocator, WhatIsReleasedIsTheNextToBeGiven) {

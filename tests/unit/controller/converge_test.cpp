@@ -131,8 +131,7 @@ TEST(Converge, AHeldAddressMustStillBeAllowed) {
     std::function<void(api::IPAddressPool&)> change;
     Reason reason;
   } cases[] = {
-      {"excluded", [](auto& p) { p.service_allocation = allocation({"x"}); },
-       Reason::pool_does_not_serve},
+      {"excluded", [](auto& p) { p.service_allocation = allocation({"x"}); }, Reason::pool_does_not_serve},
       {"avoided", [](auto& p) { p.avoid_buggy_ips = true; }, Reason::address_avoided},
   };
   for (const auto& c : cases) {
@@ -218,28 +217,82 @@ TEST(Converge, DualStack) {
     std::vector<Ip> want;
     std::vector<Reason> problems;
   } cases[] = {
-      {"require: both", with(served("s", both), IpFamilyPolicy::require_dual_stack), {p4, p46}, ips({"203.0.113.0", "fd00::"}), {}},
-      {"require: nothing", with(served("s", both), IpFamilyPolicy::require_dual_stack), {p4}, {}, {Reason::no_pool_of_family}},
-      {"require, one cluster address", with(served("s", {"10.96.0.10"}), IpFamilyPolicy::require_dual_stack), {p46}, {}, {Reason::not_enough_cluster_ips}},
-      {"prefer: both", with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {p4, p46}, ips({"203.0.113.0", "fd00::"}), {}},
-      {"prefer: one", with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {p4}, ips({"192.0.2.0"}), {Reason::additional_family_missing}},
-      {"prefer, one cluster address", with(served("s", {"fd96::a"}), IpFamilyPolicy::prefer_dual_stack), {p46}, ips({"fd00::"}), {}},
+      {"require: both",
+       with(served("s", both), IpFamilyPolicy::require_dual_stack),
+       {p4, p46},
+       ips({"203.0.113.0", "fd00::"}),
+       {}},
+      {"require: nothing",
+       with(served("s", both), IpFamilyPolicy::require_dual_stack),
+       {p4},
+       {},
+       {Reason::no_pool_of_family}},
+      {"require, one cluster address",
+       with(served("s", {"10.96.0.10"}), IpFamilyPolicy::require_dual_stack),
+       {p46},
+       {},
+       {Reason::not_enough_cluster_ips}},
+      {"prefer: both",
+       with(served("s", both), IpFamilyPolicy::prefer_dual_stack),
+       {p4, p46},
+       ips({"203.0.113.0", "fd00::"}),
+       {}},
+      {"prefer: one",
+       with(served("s", both), IpFamilyPolicy::prefer_dual_stack),
+       {p4},
+       ips({"192.0.2.0"}),
+       {Reason::additional_family_missing}},
+      {"prefer, one cluster address",
+       with(served("s", {"fd96::a"}), IpFamilyPolicy::prefer_dual_stack),
+       {p46},
+       ips({"fd00::"}),
+       {}},
       {"prefer keeps its one and takes the other from the same pool",
-       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"203.0.113.3"}, "b"), {p46}, ips({"203.0.113.3", "fd00::"}), {}},
+       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"203.0.113.3"}, "b"),
+       {p46},
+       ips({"203.0.113.3", "fd00::"}),
+       {}},
       {"prefer never leaves its pool to become dual",
-       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1"}, "a"), {p4, p46}, ips({"192.0.2.1"}), {Reason::additional_family_missing}},
+       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1"}, "a"),
+       {p4, p46},
+       ips({"192.0.2.1"}),
+       {Reason::additional_family_missing}},
       {"prefer keeps what is left of two",
-       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1", "fd77::1"}, "a"), {p4}, ips({"192.0.2.1"}), {Reason::additional_family_missing}},
+       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1", "fd77::1"}, "a"),
+       {p4},
+       ips({"192.0.2.1"}),
+       {Reason::additional_family_missing}},
       {"require moves when its pool has one family only",
-       holding(with(served("s", both), IpFamilyPolicy::require_dual_stack), {"192.0.2.1"}, "a"), {p4, p46}, ips({"203.0.113.0", "fd00::"}), {}},
+       holding(with(served("s", both), IpFamilyPolicy::require_dual_stack), {"192.0.2.1"}, "a"),
+       {p4, p46},
+       ips({"203.0.113.0", "fd00::"}),
+       {}},
       {"require gives back what is half",
-       holding(with(served("s", both), IpFamilyPolicy::require_dual_stack), {"192.0.2.1"}, "a"), {p4}, {}, {Reason::no_pool_of_family}},
+       holding(with(served("s", both), IpFamilyPolicy::require_dual_stack), {"192.0.2.1"}, "a"),
+       {p4},
+       {},
+       {Reason::no_pool_of_family}},
       {"two addresses in two pools: the first one's pool",
-       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1", "fd00::3"}, "a"), {p4, p46}, ips({"192.0.2.1"}), {Reason::additional_family_missing}},
-      {"single with two cluster addresses: the first family", with(served("s", {"fd96::a", "10.96.0.10"}), IpFamilyPolicy::single_stack), {p46}, ips({"fd00::"}), {}},
+       holding(with(served("s", both), IpFamilyPolicy::prefer_dual_stack), {"192.0.2.1", "fd00::3"}, "a"),
+       {p4, p46},
+       ips({"192.0.2.1"}),
+       {Reason::additional_family_missing}},
+      {"single with two cluster addresses: the first family",
+       with(served("s", {"fd96::a", "10.96.0.10"}), IpFamilyPolicy::single_stack),
+       {p46},
+       ips({"fd00::"}),
+       {}},
       {"the wrong family", holding(served("s", {"fd96::a"}), {"203.0.113.3"}, "b"), {p46}, ips({"fd00::"}), {}},
-      {"one too many", holding(served("s", {"10.96.0.10"}), {"203.0.113.3", "fd00::3"}, "b"), {p46}, ips({"203.0.113.3"}), {}},
-      {"two of one family", holding(served("s", {"10.96.0.10"}), {"203.0.113.3", "203.0.113.1"}, "b"), {p46}, ips({"203.0.113.3"}), {}},
+      {"one too many",
+       holding(served("s", {"10.96.0.10"}), {"203.0.113.3", "fd00::3"}, "b"),
+       {p46},
+       ips({"203.0.113.3"}),
+       {}},
+      {"two of one family",
+       holding(served("s", {"10.96.0.10"}), {"203.0.113.3", "203.0.113.1"}, "b"),
+       {p46},
+       ips({"203.0.113.3"}),
+       {}},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
@@ -255,7 +308,8 @@ TEST(Converge, DualStack) {
 TEST(Converge, WhatOneGivesBackServesAnOlderOneInTheSamePass) {
   World w;
   w.add(pool("a", {"192.0.2.0/32"})).add(served("old", {"10.96.0.10"}, 1));
-  w.add(holding(with(served("young", {"10.96.0.11", "fd96::a"}, 2), IpFamilyPolicy::require_dual_stack), {"192.0.2.0"}, "a"));
+  w.add(holding(with(served("young", {"10.96.0.11", "fd96::a"}, 2), IpFamilyPolicy::require_dual_stack), {"192.0.2.0"},
+                "a"));
   settle(w);
   EXPECT_EQ(w.external("old"), ips({"192.0.2.0"}));
   EXPECT_THAT(w.external("young"), IsEmpty());
@@ -282,9 +336,19 @@ TEST(ConvergeFolder, OnlyWhatIsDueIsGiven) {
     bool has_node_port;
   } cases[] = {
       {"ClusterIP", [](auto& s) { s.type = ServiceType::cluster_ip; }, 1, false},
-      {"headless", [](auto& s) { s.type = ServiceType::cluster_ip; s.is_headless = true; }, 0, false},
+      {"headless",
+       [](auto& s) {
+         s.type = ServiceType::cluster_ip;
+         s.is_headless = true;
+       },
+       0, false},
       {"NodePort", [](auto& s) { s.type = ServiceType::node_port; }, 1, true},
-      {"NodePort, whatever the field", [](auto& s) { s.type = ServiceType::node_port; s.allocate_load_balancer_node_ports = false; }, 1, true},
+      {"NodePort, whatever the field",
+       [](auto& s) {
+         s.type = ServiceType::node_port;
+         s.allocate_load_balancer_node_ports = false;
+       },
+       1, true},
       {"LoadBalancer without node ports", [](auto& s) { s.allocate_load_balancer_node_ports = false; }, 1, false},
       {"LoadBalancer with a class", [](auto& s) { s.load_balancer_class = "x"; }, 1, true},
       {"ExternalName", [](auto& s) { s.type = ServiceType::external_name; }, 0, false},
@@ -317,7 +381,8 @@ TEST(ConvergeFolder, AClashOfWhatIsWrittenDownHasToWait) {
   w.at("c").ports[0].node_port = w.at("d").ports[0].node_port = Port{31000};
   const Decisions d = settle(w);
   ASSERT_THAT(reasons(d.problems), ElementsAre(Reason::cluster_ip_taken, Reason::node_port_taken));
-  EXPECT_THAT(d.problems[0].message, HasSubstr("Service default/a: spec.clusterIPs names 10.96.0.10, which Service default/b has"));
+  EXPECT_THAT(d.problems[0].message,
+              HasSubstr("Service default/a: spec.clusterIPs names 10.96.0.10, which Service default/b has"));
   EXPECT_THAT(d.problems[1].message, HasSubstr("nodePort 31000/TCP is in use by Service default/c"));
   EXPECT_THAT(w.external("a"), IsEmpty());
   EXPECT_THAT(w.external("d"), IsEmpty());
@@ -345,13 +410,25 @@ TEST(ConvergeFolder, Families) {
       {"single by default", {"10.96.0.0/24", "fd96::/112"}, service("s"), ips({"10.96.0.10"}), {}},
       {"the first prefix is primary", {"fd96::/112", "10.96.0.0/24"}, service("s"), ips({"fd96::a"}), {}},
       {"by ipFamilies", {"10.96.0.0/24", "fd96::/112"}, families(service("s"), {Family::v6}), ips({"fd96::a"}), {}},
-      {"two ipFamilies", {"10.96.0.0/24", "fd96::/112"}, families(service("s"), {Family::v6, Family::v4}), ips({"fd96::a", "10.96.0.10"}), {}},
+      {"two ipFamilies",
+       {"10.96.0.0/24", "fd96::/112"},
+       families(service("s"), {Family::v6, Family::v4}),
+       ips({"fd96::a", "10.96.0.10"}),
+       {}},
       {"prefer, two", {"10.96.0.0/24", "fd96::/112"}, with(service("s"), prefer), ips({"10.96.0.10", "fd96::a"}), {}},
       {"prefer, one", {"10.96.0.0/24"}, with(service("s"), prefer), ips({"10.96.0.10"}), {}},
-      {"prefer adds the second", {"10.96.0.0/24", "fd96::/112"}, with(served("s", {"10.96.0.77"}), prefer), ips({"10.96.0.77", "fd96::a"}), {}},
+      {"prefer adds the second",
+       {"10.96.0.0/24", "fd96::/112"},
+       with(served("s", {"10.96.0.77"}), prefer),
+       ips({"10.96.0.77", "fd96::a"}),
+       {}},
       {"require, two", {"10.96.0.0/24", "fd96::/112"}, with(service("s"), require), ips({"10.96.0.10", "fd96::a"}), {}},
       {"require, one", {"10.96.0.0/24"}, with(service("s"), require), {}, {Reason::no_service_cidr}},
-      {"a family without a prefix", {"10.96.0.0/24"}, families(service("s"), {Family::v6}), {}, {Reason::no_service_cidr}},
+      {"a family without a prefix",
+       {"10.96.0.0/24"},
+       families(service("s"), {Family::v6}),
+       {},
+       {Reason::no_service_cidr}},
       {"exhausted", {"10.96.0.0/31"}, service("s"), {}, {Reason::no_service_cidr}},
       {"two prefixes of one family", {"10.96.0.0/31", "10.97.0.0/24"}, service("s"), ips({"10.97.0.10"}), {}},
       {"written down, outside of all prefixes", {"10.96.0.0/24"}, served("s", {"172.16.0.1"}), ips({"172.16.0.1"}), {}},

@@ -19,14 +19,16 @@ struct FeedTest : testing::Test {
   test::FakeSource source{*loop};
   int passes = 0, synced = 0, faults = 0;
   std::vector<std::string> gone;
-  Feed feed{*loop, source,
+  Feed feed{*loop,
+            source,
             {[this] { ++passes; }, [this] { ++synced; }, [this](const api::Key& key) { gone.push_back(key.str()); },
              [this](const runtime::Fault&) { ++faults; }}};
 };
 
 TEST_F(FeedTest, NeverAsksForEndpointSlices) {
   feed.start();
-  EXPECT_THAT(source.kinds, ElementsAre(api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool));
+  EXPECT_THAT(source.kinds,
+              ElementsAre(api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool));
 }
 
 TEST_F(FeedTest, NoPassBeforeEverythingIsThere) {

@@ -17,7 +17,8 @@ inline std::vector<Ip> ips(std::initializer_list<std::string_view> texts) {
   return out;
 }
 
-inline api::IPAddressPool pool(std::string name, std::initializer_list<std::string_view> ranges, std::int64_t created = 0) {
+inline api::IPAddressPool pool(std::string name, std::initializer_list<std::string_view> ranges,
+                               std::int64_t created = 0) {
   api::IPAddressPool out;
   out.meta.ns = "default";
   out.meta.name = std::move(name);
@@ -45,7 +46,8 @@ inline kube::Service service(std::string name, std::int64_t created = 0) {
 }
 
 /// As an API server would have made it: with a cluster address of its own.
-inline kube::Service served(std::string name, std::initializer_list<std::string_view> cluster_ips, std::int64_t created = 0) {
+inline kube::Service served(std::string name, std::initializer_list<std::string_view> cluster_ips,
+                            std::int64_t created = 0) {
   kube::Service out = service(std::move(name), created);
   out.cluster_ips = ips(cluster_ips);
   return out;

@@ -1,0 +1,113 @@
+"""Who answers ARP for a VIP, as its neighbours see it: the router's table, raw requests, captured frames."""
+import pytest
+from lab import NODES, endpointslice, l2_advertisement, node, nodes, pool, service, wait_until
+
+VIPS = [f"198.51.100.{200 + i}" for i in range(8)]
+
+
+@pytest.fixture
+def net(fresh_lab):
+    lab = fresh_lab
+    lab.serve_all()
+    lab.m = lab.manifests(pool(), l2_advertisement(), endpointslice("web0"),
+                          *[service(f"web{i}", cluster_ip=f"10.96.0.{10 + i}", ip=vip) for i, vip in enumerate(VIPS)])
+    for n in nodes():
+        lab.m.write(f"{n['metadata']['name']}.yaml", n)
+    lab.speakers = {n: lab.speaker(lab.m, n, "--cluster-cidr", "10.244.0.0/16") for n in NODES}
+    for s in lab.speakers.values():
+        s.wait_event("synced")
+    return lab
+
+
+def owners(lab):
+    found = {}
+    for vip in VIPS:
+        answers = lab.who_has(vip, seconds=0.1)
+        assert len(answers) <= 1, f"{vip}: {answers}"
+        found[vip] = answers[0] if answers else None
+    return found
+
+
+def test_every_vip_is_answered_by_exactly_one_node(net):
+    found = wait_until(lambda: (o := owners(net)) and all(o.values()) and o, 3, "an owner for each")
+    assert set(found.values()) <= set(NODES)
+    assert net.who_has("198.51.100.249") == []  # in the pool, but nobody's
+
+
+def test_not_ready_node_hands_over_only_its_own_and_neighbours_learn_at_once(net):
+    before = wait_until(lambda: (o := owners(net)) and all(o.values()) and o, 3, "an owner for each")
+    gone = before[VIPS[0]]
+    assert net.ask("client", VIPS[0], 80).names  # the router has learnt the old owner
+    with net.capture("router", "eth1", "arp") as c:
+        net.m.write(f"{gone}.yaml", node(gone, ready=False))
+        wait_until(lambda: net.who_has(VIPS[0], seconds=0.05) not in ([], [gone]), 3, "a new owner")
+        assert net.ask("client", VIPS[0], 80, count=5).errors == {}
+    after = owners(net)
+    for vip, owner in before.items():
+        assert (after[vip] != gone) if owner == gone else (after[vip] == owner), vip
+    gratuitous = [p for p in c.packets if p["ARP"].psrc == p["ARP"].pdst == VIPS[0]]
+    assert {p["ARP"].op for p in gratuitous} == {1, 2}
+    assert all(p.dst == "ff:ff:ff:ff:ff:ff" and p["ARP"].hwsrc == p.src for p in gratuitous)
+    # ... and back: without membership the choice is a function of who is ready.
+    net.m.write(f"{gone}.yaml", node(gone))
+    wait_until(lambda: owners(net) == before, 3, "the old owners")
+
+
+def test_gratuitous_frames_go_on_for_five_seconds(net):
+    with net.capture("router", "eth1", "arp") as c:
+        net.m.write("late.yaml", service("late", cluster_ip="10.96.0.99", ip="198.51.100.240"))
+        wait_until(lambda: net.who_has("198.51.100.240", seconds=0.05), 3, "the new VIP")
+        import time
+        time.sleep(5.5)
+    times = [float(p.time) for p in c.packets if p["ARP"].psrc == p["ARP"].pdst == "198.51.100.240" and p["ARP"].op == 1]
+    assert len(times) == 5 and all(0.9 < b - a < 2 for a, b in zip(times, times[1:]))
+
+
+def test_excluded_and_pod_interfaces_stay_silent(net):
+    vip = VIPS[0]
+    with net.capture("pod-a1", "eth0", "arp") as c:
+        import time
+        time.sleep(0.5)
+    assert not [p for p in c.packets if p["ARP"].psrc == vip]
+
+
+def test_a_probe_is_answered(net):
+    """RFC 5227: a host that wants to use the VIP is told that it is taken."""
+    from scapy.layers.l2 import ARP, Ether
+    from scapy.sendrecv import srp1
+    owner = wait_until(lambda: net.who_has(VIPS[0]), 3, "an owner")[0]
+    with net.topo.inside("router"):
+        reply = srp1(Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, psrc="0.0.0.0", pdst=VIPS[0]), iface="eth1", timeout=2, verbose=0)
+    assert reply is not None and reply["ARP"].op == 2 and reply["ARP"].psrc == VIPS[0]
+    assert reply["ARP"].hwsrc == net.mac(owner) and reply["ARP"].pdst == "0.0.0.0"
+
+
+def test_a_service_without_advertisement_is_not_announced_and_the_reason_is_told(net):
+    net.m.write("other.yaml", pool("other", "198.51.100.100/32"), service("unannounced", cluster_ip="10.96.0.98", ip="198.51.100.100"),
+                l2_advertisement("l2", "pool"))
+    net.m.remove("objects.yaml")
+    net.speakers["node-a"].wait_event("not_announced", vip="198.51.100.100", reason="no_advertisement")
+    assert net.who_has("198.51.100.100") == []
+
+
+def test_the_interface_list_of_an_advertisement_limits_where_it_is_answered(net):
+    net.m.write("ads.yaml", pool("limited", "198.51.100.110/31"), l2_advertisement("nowhere", "limited", interfaces=["eth9"]),
+                service("limited", cluster_ip="10.96.0.97", ip="198.51.100.110"))
+    for s in net.speakers.values():
+        s.wait_event("synced")
+    import time
+    time.sleep(0.3)
+    # The advertisement for all pools of the fixture has no list and would allow all: it goes.
+    net.m.write("objects.yaml", pool(), l2_advertisement("l2", "pool"))
+    wait_until(lambda: net.who_has("198.51.100.110") == [], 3, "silence")
+
+
+def test_a_link_that_comes_back_is_announced_on_again(net):
+    owner = wait_until(lambda: net.who_has(VIPS[0]), 3, "an owner")[0]
+    net.topo.run(owner, ["ip", "link", "set", "eth0", "down"])
+    net.speakers[owner].wait_event("interface_left", interface="eth0")
+    with net.capture("router", "eth1", "arp") as c:
+        net.topo.run(owner, ["ip", "link", "set", "eth0", "up"])
+        net.speakers[owner].wait_event("interface_joined", interface="eth0", count=2)
+        wait_until(lambda: net.who_has(VIPS[0]) == [owner], 3, "the owner again")
+    assert [p for p in c.packets if p["ARP"].psrc == p["ARP"].pdst == VIPS[0]]

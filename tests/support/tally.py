@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""Counts what a part of tests/run.sh did: tally.py DIR EXIT_CODE
+
+DIR/*.xml      JUnit files of pytest, layering.py and the bench
+DIR/ctest.xml  ctest's own (--output-junit): one case for each program
+DIR/gtest/     what those programs wrote (GTEST_OUTPUT): the cases inside, named like the program
+
+Prints "passed failed skipped", then a line for each that failed. A program or a part that ended badly without saying
+which case failed counts as one failure, so that nothing that broke sums up to "0 failed".
+"""
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+
+def cases(path):
+    """[(name, "passed" | "failed" | "skipped")]; None: it cannot be read, so its program died while writing it."""
+    try:
+        tree = ET.parse(path)
+    except ET.ParseError:
+        return None
+    found = []
+    for case in tree.iter("testcase"):
+        outcome = "passed"
+        if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
+            outcome = "failed"
+        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
+            outcome = "skipped"
+        found.append((".".join(filter(None, (case.get("classname"), case.get("name")))), outcome))
+    return found
+
+
+def main(directory, exit_code):
+    directory = Path(directory)
+    found = []
+    for path in sorted(directory.glob("*.xml")):
+        listed = cases(path)
+        if listed is None:
+            found.append((f"{path.name} is cut off", "failed"))
+        elif path.name != "ctest.xml":
+            found += listed
+        else:
+            for program, outcome in listed:
+                name = program.rsplit(".", 1)[-1]
+                inside = directory / "gtest" / f"{name}.xml"
+                # No file: no gtest program, or one that died before it could write.
+                inner = cases(inside) if inside.exists() else [(name, outcome)]
+                inner = [(f"{name}: {n}" if n != name else n, o) for n, o in inner or []]
+                if outcome == "failed" and not any(o == "failed" for _, o in inner):
+                    inner.append((f"{name}: ended badly", "failed"))
+                found += inner
+    if exit_code != 0 and not any(o == "failed" for _, o in found):
+        found.append((f"ended with code {exit_code}", "failed"))
+    print(*(sum(1 for _, o in found if o == kind) for kind in ("passed", "failed", "skipped")))
+    for name, outcome in found:
+        if outcome == "failed":
+            print(name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
