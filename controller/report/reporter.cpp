@@ -105,7 +105,7 @@ void Reporter::apply(const core::Decisions& decisions) {
   std::set_difference(problems.begin(), problems.end(), problems_.begin(), problems_.end(), std::back_inserter(added));
   std::vector<core::Notice> solved;
   std::set_difference(problems_.begin(), problems_.end(), problems.begin(), problems.end(), std::back_inserter(solved));
-  for (const core::Notice& notice : solved) told_[notice.about].size();  // news, should it come back
+  for (const core::Notice& notice : solved) told_[notice.about].erase(notice.reason);  // news, should it come back
   problems_ = std::move(problems);
   for (const core::Notice& notice : added) tell(notice);
 }

@@ -72,6 +72,7 @@ FIGURES = {
     "speaker_sync": Figure("speaker: folder read -> kernel in sync", "ms", 300),
     "speaker_elements": Figure("speaker: elements written", ""),
     "speaker_batches": Figure("speaker: batches", ""),
+    "kernel_endpoints": Figure("speaker: endpoints that the kernel then has", ""),
     "speaker_rss": Figure("speaker: resident memory", "MB", 25, True),
     "speaker_pss": Figure("speaker: its proportional share", "MB"),
     "change_alone": Figure("endpoint change -> kernel, slice alone in its file", "ms"),
@@ -242,6 +243,9 @@ def play(lab, case, folder, fresh_ips):
     speaker = lab.speaker(folder, NODE)
     found["speaker_batches"] = synced(speaker, "speaker", found)
     settle(speaker.pid)
+    table = speaker.events("synced")[0]["table"]
+    listed = next(o["map"] for o in lab.nft(NODE, f"list map inet {table} endpoints4") if "map" in o)
+    found["kernel_endpoints"] = len(listed.get("elem", []))
     found["controller_rss"], found["controller_pss"] = memory(controller.pid)
     found["speaker_rss"], found["speaker_pss"] = memory(speaker.pid)
 
@@ -291,6 +295,9 @@ def sum_up(case, rounds):
             entry.update(promise=figure.promise, fails_above=limit, kept=value <= figure.promise, passed=value <= limit)
             verdicts[key] = None if value <= limit else \
                 f"{number(value, figure.unit)}; promised: {number(figure.promise, figure.unit)}, fails above {number(limit, figure.unit)}"
+        if key == "kernel_endpoints":  # a sync that leaves something out is fast, too
+            wanted = case.services * case.endpoints
+            verdicts[key] = None if set(values) == {wanted} else f"{sorted(set(values))}, not {wanted}"
         results[key] = entry
     return results, verdicts
 
