@@ -41,7 +41,7 @@ std::string ports_of(const kube::Service& s) {
   std::vector<std::string> parts;
   for (const kube::ServicePort& p : s.ports) {
     std::string text = std::to_string(p.port.value);
-    if (p.node_port.value != 0) text += ":" + std::to_string(p.node_port.value);
+    if (p.node_port.value != 0) text.append(1, ':').append(std::to_string(p.node_port.value));
     parts.push_back(text + "/" + name(p.protocol));
   }
   return join(parts, "<none>");

@@ -47,7 +47,7 @@ TEST_F(FeedTest, NoPassBeforeEverythingIsThere) {
 TEST_F(FeedTest, ABurstIsOnePass) {
   feed.start();
   ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
-  for (int i = 0; i < 1000; ++i) source.put(service("s" + std::to_string(i)));
+  for (int i = 0; i < 1000; ++i) source.put(service(core::numbered("s", i)));
   ASSERT_TRUE(test::run_until(*loop, [&] { return passes > 1; }));
   test::run_turns(*loop);
   EXPECT_EQ(passes, 2);

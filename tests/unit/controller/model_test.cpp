@@ -271,7 +271,7 @@ TEST(Scale, ThirtyThousandServicesFromALargePool) {
     for (const auto cidr : c.cidrs) w.config.service_cidrs.push_back(prefix(cidr));
     w.add(c.pool);
     for (int i = 0; i < 30'000; ++i) {
-      kube::Service s = service("s" + std::to_string(i), i % 1000);
+      kube::Service s = service(numbered("s", i), i % 1000);
       s.allocate_load_balancer_node_ports = false;  // there are not that many
       s.ip_family_policy = c.policy;
       w.add(std::move(s));

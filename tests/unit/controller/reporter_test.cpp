@@ -123,8 +123,8 @@ TEST_F(ReporterTest, AProblemIsToldOnceAndAgainWhenItComesBack) {
   source.events.clear();
   source.put(pool("lan", {"192.0.2.0/32"}));
   ASSERT_TRUE(settles());
-  EXPECT_THAT(event_reasons(),
-              testing::UnorderedElementsAre("ClearAssignment", "AllocationFailed", "ClearAssignment", "AllocationFailed"));
+  EXPECT_THAT(event_reasons(), testing::UnorderedElementsAre("ClearAssignment", "AllocationFailed", "ClearAssignment",
+                                                             "AllocationFailed"));
   source.events.clear();
   source.put(pool("lan", {"192.0.2.0/30"}));  // the addresses of before: news all the same
   ASSERT_TRUE(settles());
@@ -151,12 +151,12 @@ TEST_F(ReporterTest, WhoStopsLeadingWritesNoMore) {
 
 TEST_F(ReporterTest, ManyServicesAreWrittenOnceEach) {
   source.put(pool("lan", {"10.0.0.0/8"}));
-  for (int i = 0; i < 2000; ++i) source.put(service("s" + std::to_string(i)));
+  for (int i = 0; i < 2000; ++i) source.put(service(core::numbered("s", i)));
   feed.start();
   ASSERT_TRUE(settles());
   EXPECT_EQ(source.writes.size(), 2000U);
   std::set<Ip> all;
-  for (int i = 0; i < 2000; ++i) all.insert(core::ingress_ips(at("s" + std::to_string(i))).at(0));
+  for (int i = 0; i < 2000; ++i) all.insert(core::ingress_ips(at(core::numbered("s", i))).at(0));
   EXPECT_EQ(all.size(), 2000U);
 }
 

@@ -17,6 +17,9 @@ inline std::vector<Ip> ips(std::initializer_list<std::string_view> texts) {
   return out;
 }
 
+/// "s7". Appended and not added up: GCC 12 warns about its own operator+ when it optimises.
+inline std::string numbered(std::string prefix, int i) { return prefix.append(std::to_string(i)); }
+
 inline api::IPAddressPool pool(std::string name, std::initializer_list<std::string_view> ranges,
                                std::int64_t created = 0) {
   api::IPAddressPool out;
