@@ -29,5 +29,6 @@ if [ "${1:-}" != --down ]; then
   echo "==> packages: what is missing of tests/packages.txt"
   . "$here/../../tests/support/packages.sh"
   ensure_packages || exit 2
+  /usr/bin/python3 -c 'import yaml' || { echo "run.sh: /usr/bin/python3 with the module yaml is needed" >&2; exit 2; }
 fi
 exec /usr/bin/python3 -B "$here/quickstart.py" "$@"
