@@ -22,9 +22,26 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
   Flags flags;
   std::vector<std::string> cidrs;
   std::string ports;
-  CLI::App app("Gives addresses to Services of type LoadBalancer: reads the manifests of a folder, writes statuses.",
-               "fairlead-controller");
-  app.add_option("--manifests", flags.manifests, "The folder of YAML and JSON manifests")->type_name("DIR")->required();
+  CLI::App app(
+      "Gives addresses to Services of type LoadBalancer: reads a Kubernetes API server or the manifests of a folder, "
+      "writes statuses.",
+      "fairlead-controller");
+  auto* const folder = app.add_option("--manifests", flags.source.manifests,
+                                      "The folder of YAML and JSON manifests, instead of a Kubernetes API server")
+                           ->type_name("DIR");
+  app.add_option("--kubeconfig", flags.source.kubeconfig, "How to reach the API server; in a Pod its service account is used")
+      ->type_name("FILE")
+      ->excludes(folder);
+  app.add_option("--api-server", flags.source.api_servers, "API servers, tried in turn before any other")
+      ->type_name("HOST:PORT[,...]")
+      ->delimiter(',')
+      ->excludes(folder);
+  app.add_option("--namespace", flags.source.ns, "Where the Lease is (default the Pod's, else fairlead-system)")
+      ->type_name("NAME")
+      ->excludes(folder);
+  app.add_option("--state-file", flags.source.state_file, "Keeps what is known for a start without an API server")
+      ->type_name("FILE")
+      ->excludes(folder);
   app.add_flag(
       "--once", flags.is_once,
       "Settle, print the Services and leave; the code is 1 when an object was invalid, 2 when nothing could be done");

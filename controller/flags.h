@@ -7,11 +7,12 @@
 
 #include "controller/core/allocator.h"
 #include "proto/net/prefix.h"
+#include "proto/runtime/open_source.h"
 
 namespace fairlead::controller {
 
 struct Flags {
-  std::string manifests;
+  runtime::SourceFlags source;
   bool is_once = false;
   bool is_show = false;
   std::vector<Prefix> service_cidrs;

@@ -9,7 +9,7 @@
 #include "controller/report/reporter.h"
 #include "controller/report/table.h"
 #include "proto/base/log.h"
-#include "proto/runtime/folder_source.h"
+#include "proto/runtime/open_source.h"
 
 namespace fairlead::controller {
 namespace {
@@ -113,7 +113,10 @@ int run(const Flags& flags) {
   if (!loop) return fail(loop.error().what);
   const auto signals = (*loop)->on_signals({SIGTERM, SIGINT}, [&](int) { (*loop)->stop(kOk); });
   if (!signals) return fail(signals.error().what);
-  auto source = runtime::open_folder(**loop, {.dir = flags.manifests});
+  std::signal(SIGPIPE, SIG_IGN);
+  // 5,000 Services in twenty seconds.
+  auto source = runtime::open_source(
+      **loop, flags.source, {.name = "fairlead-controller", .writes_per_second = 400, .write_burst = 800});
   if (!source) return fail(source.error().what);
   Controller controller(**loop, **source, flags);
   controller.start();

@@ -15,8 +15,8 @@
 #include <thread>
 
 #include "proto/base/log.h"
-#include "proto/runtime/folder_source.h"
 #include "proto/runtime/loop.h"
+#include "proto/runtime/open_source.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/feed/feed.h"
 #include "speaker/l2/announcer.h"
@@ -30,7 +30,7 @@ namespace {
 constexpr int kStartupFault = 2;
 
 struct Flags {
-  std::string manifests;
+  runtime::SourceFlags source;
   std::string node;
   std::vector<std::string> cluster_cidrs;
   std::vector<std::string> service_cidrs{std::string(api::kDefaultServiceCidr)};
@@ -154,7 +154,7 @@ int run(const Flags& flags) {
   }
   name_sysctl_differences();
 
-  auto source = runtime::open_folder(loop, {.dir = flags.manifests});
+  auto source = runtime::open_source(loop, flags.source, {.name = "fairlead-speaker"});
   if (!source) return fault(source.error().what);
 
   const NodeReadiness liveness;
@@ -189,7 +189,7 @@ int run(const Flags& flags) {
                     .fault = [](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
                     }});
-  log::info("started", {{"node", flags.node}, {"manifests", flags.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
+  log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();
   log::info("stopped", {{"node", flags.node}, {"what", "forwarding stays in the kernel; --cleanup takes it out"}});
   return code;
@@ -202,11 +202,16 @@ int main(int argc, char** argv) {
   using namespace fairlead::speaker;
   Flags flags;
   flags.node = host_name();
+  flags.source.state_file = "/var/lib/fairlead/state";
   for (const std::string_view pattern : default_exclusions()) flags.excluded.emplace_back(pattern);
 
   CLI::App app{"fairlead-speaker: announces VIPs and programs Service forwarding on this node"};
   app.set_version_flag("--version", FAIRLEAD_VERSION);
-  app.add_option("--manifests", flags.manifests, "Directory of manifests to serve (folder mode)");
+  app.add_option("--manifests", flags.source.manifests, "Directory of manifests to serve, instead of a Kubernetes API server");
+  app.add_option("--kubeconfig", flags.source.kubeconfig, "How to reach the API server; in a Pod its service account is used");
+  app.add_option("--api-server", flags.source.api_servers, "HOST:PORT of API servers, tried in turn before any other")->delimiter(',');
+  app.add_option("--namespace", flags.source.ns, "The namespace of Fairlead's own objects (default the Pod's, else fairlead-system)");
+  app.add_option("--state-file", flags.source.state_file, "Keeps what is known for a start without an API server; \"\" for none")->capture_default_str();
   app.add_option("--node", flags.node, "Name of this node's Node object")->envname("NODE_NAME")->capture_default_str();
   app.add_option("--cluster-cidr", flags.cluster_cidrs, "Where pods' addresses are: sources in here are not masqueraded towards ClusterIPs")->delimiter(',');
   app.add_option("--service-cidr", flags.service_cidrs, "Where ClusterIPs are allocated: the unallocated ones are dropped")->delimiter(',')->capture_default_str();
@@ -226,7 +231,6 @@ int main(int argc, char** argv) {
   if (!fairlead::log::set_level(flags.log_level)) return fault("--log-level: \"" + flags.log_level + "\" is none of debug, info, warn, error");
   if (flags.init_only) return raise_sysctls();
   if (flags.cleanup) return cleanup();
-  if (flags.manifests.empty()) return fault("--manifests DIR is needed: the directory of manifests to serve");
   if (flags.node.empty()) return fault("--node NAME is needed: this machine has no host name");
   return run(flags);
 }

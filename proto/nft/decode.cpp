@@ -1,6 +1,7 @@
 #include "proto/nft/decode.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "proto/nft/uapi.h"
@@ -51,6 +52,12 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325ULL;
 };
 
+/// The kernel's negative errno as a positive one; what no errno can be (and cannot be negated) reads as EIO.
+int errno_of(int raw) {
+  if (raw >= 0) return 0;
+  return raw < -4095 ? EIO : -raw;
+}
+
 Topic topic_of(int type) {
   switch (type) {
     case NFT_MSG_NEWTABLE: return Topic::table;
@@ -84,10 +91,10 @@ std::optional<Message> Messages::next() {
   out.is_interrupted = (flags & NLM_F_DUMP_INTR) != 0;
   if (type == NLMSG_DONE) {
     out.topic = Topic::done;
-    out.error = -std::min(load<int>(whole, kHeader), 0);
+    out.error = errno_of(load<int>(whole, kHeader));
   } else if (type == NLMSG_ERROR) {
     out.topic = Topic::ack;
-    out.error = -std::min(load<int>(whole, kHeader), 0);
+    out.error = errno_of(load<int>(whole, kHeader));
     out.seq = load<std::uint32_t>(whole, kHeader + 4 + 8);  // of the message that failed
     // Behind the error stands the failed message's header (alone when NETLINK_CAP_ACK took its body), then the
     // extended ack.

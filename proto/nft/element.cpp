@@ -178,7 +178,8 @@ std::string describe(const ElementKey& key) {
     default: break;
   }
   if (b.size() % 4 == 0 && info(key.map).key_size % 16 == 0) return out + ip_from<16>(b).str();
-  if (key.map != Map::classes && key.map != Map::resolved && key.map < Map::by_pod) return out + ip_from<4>(b).str();
+  const bool is_number = key.map >= Map::classes && key.map <= Map::by_other;
+  if (!is_number) return out + ip_from<4>(b).str();
   for (const char c : b) {
     out += kHex[static_cast<unsigned char>(c) >> 4];
     out += kHex[static_cast<unsigned char>(c) & 15];

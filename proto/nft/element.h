@@ -90,7 +90,7 @@ EndpointTarget endpoint_target(const Element& element);
 /// For values of services, nodeports and by_*.
 Handle handle_of(std::string_view value);
 
-/// "services4 10.96.0.1 tcp 80": for logs.
+/// "services4 10.96.0.1 TCP 80": for logs.
 std::string describe(const ElementKey& key);
 
 }  // namespace fairlead::nft

@@ -1,5 +1,7 @@
 #include "proto/runtime/folder_overlay.h"
 
+#include "proto/kube/parse.h"
+
 namespace fairlead::runtime {
 namespace {
 
@@ -110,6 +112,14 @@ Json merged_service(Json manifest, const Json& overlay) {
   if (type == "NodePort" || type == "LoadBalancer") fill_node_ports(*spec, at(overlay, "spec"));
   return manifest;
 }
+
+kube::Parsed<kube::Service> parse_merged(const std::string& manifest, const std::string* overlay) {
+  Json merged = Json::parse(manifest, nullptr, false);
+  if (overlay != nullptr) merged = merged_service(std::move(merged), Json::parse(*overlay, nullptr, false));
+  return kube::parse_service(merged);
+}
+
+std::string to_text(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Result<Json> with_write(Json overlay, const kube::Service& merged, const ServiceWrite& what,
                         std::string_view annotation) {

@@ -277,7 +277,7 @@ class FolderSource final : public Source {
       at->second = fault;
       handlers_.fault(fault);
     }
-    store_->set_overlay(*overlay_of(path), std::move(overlay));
+    store_->set_overlay(*overlay_of(path), overlay ? std::optional(to_text(*overlay)) : std::nullopt);
   }
 
   void remember(const std::string& path, const std::optional<Fingerprint>& fingerprint) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "proto/kube/parse.h"
 #include "proto/match/selector.h"
 #include "proto/runtime/folder_objects.h"
 #include "proto/runtime/folder_overlay.h"
@@ -174,10 +173,10 @@ void FolderStore::refuse(const std::string& path, std::string what) {
   tell(files_[path], {Fault{shown(path), "", "", std::move(what)}});
 }
 
-void FolderStore::set_overlay(const kube::Name& service, std::optional<Json> overlay) {
+void FolderStore::set_overlay(const kube::Name& service, std::optional<std::string> overlay) {
   dirty_services_.insert(service);
   overlay_faults_.erase(service);
-  if (overlay) overlays_[service] = overlay->dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (overlay) overlays_[service] = *std::move(overlay);
   else overlays_.erase(service);
 }
 
@@ -228,16 +227,15 @@ void FolderStore::change_default_advertisement(std::vector<Change>& out) {
 std::optional<kube::Service> FolderStore::merge(const kube::Name& name) {
   const auto* const text = winner_as<ServiceText>(FolderKind::service, name);
   if (text == nullptr) return std::nullopt;
-  const Json manifest = Json::parse(text->json, nullptr, false);
   if (const auto overlay = overlays_.find(name); overlay != overlays_.end()) {
-    auto parsed = kube::parse_service(merged_service(manifest, Json::parse(overlay->second, nullptr, false)));
+    auto parsed = parse_merged(text->json, &overlay->second);
     if (auto* const service = std::get_if<kube::Service>(&parsed)) return std::move(*service);
     const auto& error = std::get<kube::FieldError>(parsed);
     const std::string where = shown(".status/Service/" + name.ns + "/" + name.name + ".yaml");
     const std::vector<Fault> faults{{where, "Service " + name.str(), error.field, error.what}};
     if (std::exchange(overlay_faults_[name], faults) != faults) new_faults_.push_back(faults.front());
   }
-  auto parsed = kube::parse_service(manifest);
+  auto parsed = parse_merged(text->json, nullptr);
   auto* const service = std::get_if<kube::Service>(&parsed);
   return service == nullptr ? std::nullopt : std::optional(std::move(*service));
 }

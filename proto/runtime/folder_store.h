@@ -26,8 +26,8 @@ class FolderStore {
   void remove(const std::string& path);
   /// The file is there but cannot be used: what it held stays.
   void refuse(const std::string& path, std::string what);
-  /// The overlay of a Service, or none.
-  void set_overlay(const kube::Name& service, std::optional<Json> overlay);
+  /// The overlay of a Service as compact JSON, or none.
+  void set_overlay(const kube::Name& service, std::optional<std::string> overlay);
 
   /// What has changed since the last call; objects that ended as they began are not named.
   std::vector<Change> take_changes();

@@ -445,51 +445,6 @@ std::optional<SyntaxError> read_json(std::string_view text,
   return std::nullopt;
 }
 
-bool is_plain_text(std::string_view text) {
-  static constexpr std::string_view kSafe =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-  static const std::set<std::string_view> kWords = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"};
-  if (!all_of(text, kSafe) || text[0] == '-' || text[0] == '.') return false;
-  if (text.find_first_not_of("0123456789._-eExXoabcdfABCDF") == std::string_view::npos &&
-      text.find_first_of(kDigits) == 0 && text.find('.') == text.rfind('.')) {
-    return false;  // looks like a number or a date to somebody; 10.0.0.7 does not
-  }
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return !kWords.contains(lower) && resolve(text).is_string();
-}
-
-std::string scalar(const Json& value) {
-  if (value.is_string() && is_plain_text(value.get_ref<const std::string&>())) return value.get<std::string>();
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);  // a JSON string is a double-quoted YAML scalar
-}
-
-void emit(const Json& value, std::size_t indent, std::string& out) {
-  for (auto at = value.begin(); at != value.end(); ++at) {
-    const std::size_t start = out.size();
-    out.append(indent, ' ');
-    if (value.is_array()) {
-      out += "- ";
-      if (!at->is_structured() || at->empty()) {
-        out += scalar(*at) + "\n";
-        continue;
-      }
-      out.resize(start);
-      emit(*at, indent + 2, out);
-      out[start + indent] = '-';  // over the first blank of the nested block
-      continue;
-    }
-    out += scalar(Json(at.key())) + ":";
-    if (!at->is_structured() || at->empty()) {
-      out += " " + scalar(*at) + "\n";
-    } else {
-      out += "\n";
-      emit(*at, indent + 2, out);
-    }
-  }
-}
-
 }  // namespace
 
 std::optional<SyntaxError> read_objects(std::string_view text, Format format,
@@ -519,13 +474,6 @@ int line_of(std::string_view text, const Place& place, std::string_view field) {
     return line;
   }
   return line;
-}
-
-std::string to_yaml(const Json& value) {
-  if (!value.is_structured() || value.empty()) return scalar(value) + "\n";
-  std::string out;
-  emit(value, 0, out);
-  return out;
 }
 
 }  // namespace fairlead::runtime

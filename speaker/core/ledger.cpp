@@ -83,7 +83,8 @@ void Ledger::adopt(const Kernel& kernel) {
   used_.clear();
 }
 
-void Ledger::adopt(const kube::Name& service, const ServicePlan& plan, const Kernel& kernel) {
+void Ledger::adopt(const kube::Name& service, const ServicePlan& plan, const Kernel& kernel,
+                   std::unordered_set<nft::ElementKey>& claimed) {
   auto& mine = lists_[service];
   const auto take = [&](const ListKey& key, ListId id) {
     if (id.value == 0 || mine.contains(key) || used_.contains(id.value)) return;
@@ -93,7 +94,9 @@ void Ledger::adopt(const kube::Name& service, const ServicePlan& plan, const Ker
     mine[key] = {id, std::move(order)};
   };
   for (const Frontend& f : plan.frontends) {
-    const std::string* value = value_at(kernel, element_of(f, {}).key);
+    const nft::ElementKey frontend = element_of(f, {}).key;
+    if (!claimed.insert(frontend).second) continue;
+    const std::string* value = value_at(kernel, frontend);
     if (value == nullptr) continue;
     const Handle handle = nft::handle_of(*value);
     if (!f.action.by_source) {
@@ -109,6 +112,7 @@ void Ledger::adopt(const kube::Name& service, const ServicePlan& plan, const Ker
       take(key_of(f, Scope::local), nft::handle_of(*other).id());
     }
   }
+  if (mine.empty()) lists_.erase(service);
 }
 
 ListId Ledger::new_id(TimePoint now) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "proto/base/clock.h"
@@ -33,8 +34,9 @@ class Ledger {
   using Kernel = std::unordered_map<nft::ElementKey, std::string>;
 
   /// Takes over ids and orders from a dump for the lists of one plan, wherever the dump shows them and no other list has
-  /// them. Call for every Service before the first elements().
-  void adopt(const kube::Name& service, const ServicePlan& plan, const Kernel& kernel);
+  /// them. Call for every Service before the first elements(), in the order of precedence: `claimed` gathers the frontends,
+  /// and one that two Services claim shows the list of the first.
+  void adopt(const kube::Name& service, const ServicePlan& plan, const Kernel& kernel, std::unordered_set<nft::ElementKey>& claimed);
   /// Class numbers of rare list sizes, and which ids are taken.
   void adopt(const Kernel& kernel);
 

@@ -86,34 +86,47 @@ void Planner::plan_facts() {
   table_.desired().set({0, kNodeOwner}, std::move(out));
 }
 
+/// All before the first new id is given, and in the order of precedence: the dump shows a frontend with the list of its
+/// winner, and a Service that lost it must not take that list for its own.
+void Planner::adopt_lists() {
+  std::vector<Owner> order;
+  order.reserve(services_.size());
+  for (const auto& [name, service] : services_) order.push_back({service.meta.created, name});
+  std::sort(order.begin(), order.end());
+  std::unordered_set<nft::ElementKey> claimed;
+  for (const Owner& o : order) ledger_.adopt(o.name, plan_service(services_.at(o.name), slices_of(o.name), facts_), *adopting_, claimed);
+  adopting_.reset();
+}
+
 std::vector<Desired::Conflict> Planner::plan_some(std::size_t limit, TimePoint now) {
   std::vector<Desired::Conflict> conflicts;
+  if (adopting_) adopt_lists();
   if (facts_dirty_) plan_facts();
   for (; limit > 0 && !dirty_.empty(); --limit) {
     const kube::Name name = *dirty_.begin();
     dirty_.erase(dirty_.begin());
     const auto service = services_.find(name);
     const bool is_there = service != services_.end();
-    ServicePlan plan = is_there ? plan_service(service->second, slices_of(name), facts_) : ServicePlan{};
+    Planned next;
+    if (is_there) next = {plan_service(service->second, slices_of(name), facts_), service->second.meta.created};
+    const bool is_empty = next.plan == ServicePlan{};
     const auto old = plans_.find(name);
-    if (old == plans_.end() ? plan == ServicePlan{} : plan == old->second) continue;
-    if (adopting_) ledger_.adopt(name, plan, *adopting_);
-    auto found = table_.desired().set({is_there ? service->second.meta.created : 0, name}, ledger_.elements(name, plan, now));
+    if (old == plans_.end() ? is_empty : next == old->second) continue;
+    auto found = table_.desired().set({next.created, name}, ledger_.elements(name, next.plan, now));
     std::move(found.begin(), found.end(), std::back_inserter(conflicts));
-    if (plan == ServicePlan{}) {
+    if (is_empty) {
       plans_.erase(name);
     } else {
-      plans_.insert_or_assign(name, std::move(plan));
+      plans_.insert_or_assign(name, std::move(next));
     }
   }
-  if (dirty_.empty()) adopting_.reset();
   if (ledger_.take_classes_changed()) table_.desired().set({0, kClassOwner}, ledger_.classes());
   return conflicts;
 }
 
 const ServicePlan* Planner::plan_of(const kube::Name& service) const {
   const auto found = plans_.find(service);
-  return found == plans_.end() ? nullptr : &found->second;
+  return found == plans_.end() ? nullptr : &found->second.plan;
 }
 
 }  // namespace fairlead::speaker

@@ -26,7 +26,7 @@ class Planner {
   const NodeFacts& facts() const { return facts_; }
   std::vector<const kube::EndpointSlice*> slices_of(const kube::Name& service) const;
 
-  /// Ids and orders are taken from this dump while the Services are planned next; all become dirty.
+  /// Ids and orders are taken from this dump, for all Services at once, when they are planned next; all become dirty.
   void adopt(const Table::Have& kernel);
 
   bool is_dirty() const { return !dirty_.empty() || facts_dirty_; }
@@ -39,7 +39,14 @@ class Planner {
   const Table& table() const { return table_; }
 
  private:
+  struct Planned {
+    ServicePlan plan;
+    std::int64_t created = 0;  // the Service's rank, where two want the same frontend
+    bool operator==(const Planned&) const = default;
+  };
+
   void plan_facts();
+  void adopt_lists();
 
   std::map<kube::Name, kube::Service> services_;
   std::map<kube::Name, kube::EndpointSlice> slices_;
@@ -48,7 +55,7 @@ class Planner {
 
   std::set<kube::Name> dirty_;
   bool facts_dirty_ = true;
-  std::map<kube::Name, ServicePlan> plans_;  // of the Services that contribute something
+  std::map<kube::Name, Planned> plans_;  // of the Services that contribute something
   std::optional<Table::Have> adopting_;
   Ledger ledger_;
   Table table_;

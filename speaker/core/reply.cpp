@@ -27,6 +27,7 @@ std::string_view name(Ignored reason) {
     case Ignored::not_for_us: return "not_for_us";
     case Ignored::not_a_request: return "not_a_request";
     case Ignored::bad_sender: return "bad_sender";
+    case Ignored::announcement: return "announcement";
     case Ignored::not_our_vip: return "not_our_vip";
   }
   return "unknown";
@@ -44,6 +45,7 @@ std::variant<Bytes, Ignored> answer_arp(ByteView bytes, const Interface& on, con
   if (packet.op != arp::Op::request) return Ignored::not_a_request;
   if (packet.sender_mac.is_multicast() || packet.sender_mac.is_zero()) return Ignored::bad_sender;
   if (packet.sender_mac == on.mac) return Ignored::own_frame;
+  if (packet.sender_ip == packet.target_ip) return Ignored::announcement;
   if (!announces(packet.target_ip, on)) return Ignored::not_our_vip;
   const arp::Packet reply{arp::Op::reply, on.mac, packet.target_ip, packet.sender_mac, packet.sender_ip};
   return ethernet::build(packet.sender_mac, on.mac, ethernet::kArp, arp::build(reply));

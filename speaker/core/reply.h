@@ -29,9 +29,10 @@ enum class Ignored {
   not_for_us,      // unicast to another station
   not_a_request,
   bad_sender,      // a group address or zeros as the sender's hardware address: an answer would go astray
+  announcement,    // sender = target: told, not asked. An answer could undo a takeover in whatever learns from replies
   not_our_vip,     // nobody's, somebody else's, or not allowed on this interface
 };
-inline constexpr std::size_t kIgnoredReasons = 9;
+inline constexpr std::size_t kIgnoredReasons = 10;
 std::string_view name(Ignored reason);
 
 /// True for a VIP that this node announces on the interface.

@@ -1,6 +1,8 @@
 #include "speaker/core/table.h"
 
 #include <algorithm>
+#include <functional>
+#include <tuple>
 
 namespace fairlead::speaker {
 namespace {
@@ -86,11 +88,13 @@ Steps Table::steps() {
     }
     ++at;
   }
-  // By map, so that a fill cut into several transactions adds what is pointed at first; within a map by key, so that the
-  // same change is the same bytes.
-  const auto by_key = [](const Change& a, const Change& b) { return a.element.key < b.element.key; };
-  std::sort(out.first.begin(), out.first.end(), by_key);
-  std::sort(out.second.begin(), out.second.end(), by_key);
+  // By map, so that a fill cut into several transactions adds what is pointed at first, and a removal cut into several
+  // takes it last. Within a map removals go first, as an interval may take the place of one that it overlaps; then by key,
+  // so that the same change is the same bytes.
+  const auto place = [](const Change& c) { return std::tuple(c.element.key.map, c.kind != Change::Kind::remove, std::cref(c.element.key.bytes)); };
+  const auto before = [&](const Change& a, const Change& b) { return place(a) < place(b); };
+  std::sort(out.first.begin(), out.first.end(), before);
+  std::sort(out.second.rbegin(), out.second.rend(), before);
   return out;
 }
 

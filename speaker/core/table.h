@@ -68,7 +68,7 @@ struct Change {
 /// asked for; then, after the acknowledgement, what the first one stopped pointing at.
 struct Steps {
   std::vector<Change> first;   // in the order of nft::Map
-  std::vector<Change> second;
+  std::vector<Change> second;  // the other way round
   bool empty() const { return first.empty() && second.empty(); }
 };
 

@@ -24,9 +24,11 @@ std::vector<Sysctl> wanted_sysctls(unsigned cores) {
 }
 
 Result<long> read_sysctl(const Sysctl& sysctl, const std::string& root) {
+  errno = 0;
   std::ifstream in(path_of(sysctl, root));
+  if (!in) return system_error("read " + sysctl.name, errno != 0 ? errno : ENOENT);
   long value = 0;
-  if (!(in >> value)) return system_error("read " + sysctl.name, errno != 0 ? errno : ENOENT);
+  if (!(in >> value)) return system_error("read " + sysctl.name, errno != 0 ? errno : EINVAL);
   return value;
 }
 
@@ -34,6 +36,7 @@ Result<bool> raise_sysctl(const Sysctl& sysctl, const std::string& root) {
   const auto now = read_sysctl(sysctl, root);
   if (!now) return now.error();
   if (*now >= sysctl.at_least) return false;
+  errno = 0;
   std::ofstream out(path_of(sysctl, root));
   if (!(out << sysctl.at_least << std::flush)) return system_error("write " + sysctl.name, errno != 0 ? errno : EACCES);
   return true;

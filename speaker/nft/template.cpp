@@ -48,11 +48,13 @@ std::string table_name(int layout, bool twin) {
 
 bool is_table_of_ours(std::string_view name) {
   if (!name.starts_with(kPrefix)) return false;
-  name.remove_prefix(kPrefix.size());
-  if (name.ends_with(kTwin)) name.remove_suffix(kTwin.size());
+  std::string_view digits = name.substr(kPrefix.size());
+  const bool is_twin = digits.ends_with(kTwin);
+  if (is_twin) digits.remove_suffix(kTwin.size());
   int layout = 0;
-  const auto [stop, error] = std::from_chars(name.data(), name.data() + name.size(), layout);
-  return error == std::errc() && stop == name.data() + name.size();
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), layout);
+  // Written back, so that only what we could have written is ours: no sign, no leading zero.
+  return error == std::errc() && layout > 0 && table_name(layout, is_twin) == name;
 }
 
 std::string render(std::string_view table, int layout) {

@@ -1,6 +1,7 @@
 """What must not happen: connections lost at a restart, an upgrade or a flush; un-NATed packets; a host locked out.
 
-FAIRLEAD_FULL=1 drives the judged counts; without it the same checks run with smaller ones.
+FAIRLEAD_FULL=1 drives the judged counts; without it the same checks run with smaller ones, and FAIRLEAD_LAB_SCALE (0..1)
+makes them smaller still, for programs that a sanitizer slows down.
 """
 import os
 import random
@@ -12,6 +13,14 @@ import pytest
 from lab import NODES, PODS, TopologyError, endpointslice, l2_advertisement, nodes, pool, service, wait_until
 
 FULL = os.environ.get("FAIRLEAD_FULL") == "1"
+SCALE = float(os.environ.get("FAIRLEAD_LAB_SCALE") or 1)
+
+
+def judged(full, default, least=1):
+    """A count: what is judged, or what every run does."""
+    return full if FULL else max(least, int(default * SCALE))
+
+
 FLAGS = ("--cluster-cidr", "10.244.0.0/16", "--log-level", "debug")
 CLUSTER_IP, VIP, PORT = "10.96.0.10", "198.51.100.200", 30080
 TABLE = "inet fairlead-1"
@@ -59,11 +68,11 @@ def count_untranslated(lab, node):
 
 
 def test_restarts_and_a_layout_change_lose_no_connection(net):
-    speaker, rate = net.speaker_of_vip, 5000 if FULL else 1500
+    speaker, rate = net.speaker_of_vip, judged(5000, 1500)
     seconds = 30 if FULL else 12
     load = net.start_load("client", "connect", VIP, 80, "--rate", rate, "--seconds", seconds, "--timeout", 3000)
     time.sleep(1)
-    for _ in range(10 if FULL else 3):
+    for _ in range(judged(10, 3)):
         speaker.restart()
         done = speaker.wait_event("synced")
         # Nothing had changed: nothing was written.
@@ -145,10 +154,10 @@ def test_damage_is_repaired(net, damage, running):
 
 
 def test_toggling_endpoints_under_a_flood_translates_every_packet(net):
-    toggles = 10_000 if FULL else 600
+    toggles = judged(10_000, 600)
     node = net.owner
     untranslated = count_untranslated(net, node)
-    flood = net.start_load("client", "flood", VIP, 80, "--seconds", 60 if FULL else 8, "--tuples", 20000)
+    flood = net.start_load("client", "flood", VIP, 80, "--seconds", judged(60, 8, least=4), "--tuples", 20000)
     texts = []
     for names in (TWO, THREE):
         net.m.write("web.yaml", *web(names))
@@ -238,8 +247,8 @@ def test_sigkill_in_the_middle_of_a_large_change(net):
     """Killed at random moments of a 10,000-element change and started again: the kernel ends equal to the plan, and
     other Services lose no packet."""
     node, speaker = net.owner, net.speaker_of_vip
-    rounds = 100 if FULL else 8
-    count = 2500  # times 3 endpoints and a frontend each
+    rounds = judged(100, 8, least=2)
+    count = judged(2500, 2500)  # times 3 endpoints and a frontend each
     dice = random.Random(1)
 
     def bulk(generation):

@@ -1,0 +1,842 @@
+/// Three machines side by side on the loop: one Reflector for each kind (list, watch, again), the queue of writes, and
+/// the lease. The client's thread parses; what comes from it are values.
+#include "proto/runtime/kube_source.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <map>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "proto/base/check.h"
+#include "proto/base/log.h"
+#include "proto/kube/watch.h"
+#include "proto/runtime/backoff.h"
+#include "proto/runtime/object_codec.h"
+#include "proto/runtime/state_file.h"
+#include "proto/runtime/token_bucket.h"
+
+namespace fairlead::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kFirstBackoff = milliseconds(200);
+constexpr Duration kMostBackoff = seconds(20);
+constexpr Duration kNoCrdRetry = seconds(30);
+constexpr Duration kWriteTimeout = seconds(5);  // the client's; the server's is a second less
+constexpr std::string_view kServerTimeout = "timeout=4s";
+constexpr int kLeastWatch = 240;  // seconds
+constexpr int kMostWatch = 480;
+constexpr Duration kSaveAfter = seconds(1);
+constexpr int kSaveShare = 20;  // a save may cost a twentieth of the time
+constexpr Duration kReleaseWithin = seconds(2);
+
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+std::int64_t wall_micros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+class Random {
+ public:
+  double unit() { return std::uniform_real_distribution<double>(0, 1)(engine_); }
+  int between(int least, int most) { return std::uniform_int_distribution<int>(least, most)(engine_); }
+  std::uint64_t number() { return engine_(); }
+
+ private:
+  std::mt19937_64 engine_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
+};
+
+/// What is kept of an object.
+struct Held {
+  std::string resource_version;
+  std::string bytes;
+  bool has_annotations = false;
+};
+using HeldMap = std::map<kube::Name, Held>;
+
+void set_resource_version(api::Object& object, const std::string& version) {
+  std::visit([&](auto& o) { o.meta.resource_version = version; }, object);
+}
+
+/// One kind: listed, then watched, for ever.
+class Reflector {
+ public:
+  struct Owner {
+    Loop& loop;
+    ApiClient& client;
+    Random& random;
+    std::function<void(Change)> changed;
+    std::function<void(Fault)> fault;
+    std::function<void()> listed;    // each time
+    std::function<void()> answered;  // the server is there
+    std::function<void(api::Kind)> dirty;  // what is kept has changed
+  };
+
+  Reflector(api::Kind kind, std::string selector, Owner& owner)
+      : kind_(kind), selector_(std::move(selector)), owner_(owner), backoff_(kFirstBackoff, kMostBackoff), retry_(owner.loop, [this] { go(); }) {}
+
+  api::Kind kind() const { return kind_; }
+  const HeldMap& held() const { return held_; }
+  bool is_listed() const { return is_listed_; }
+  bool has_failed() const { return !backoff_.is_fresh(); }
+
+  void start() { list(); }
+  /// Others got through: no reason to wait any longer.
+  void hurry() {
+    if (is_waiting_ && !is_absent_) {
+      backoff_.reset();
+      retry_.arm(Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
+    }
+  }
+  /// From the state file, before anything else is known.
+  void restore(const std::vector<std::string>& objects) {
+    for (const std::string& bytes : objects) {
+      auto object = decode(kind_, bytes);
+      if (!object) continue;
+      const kube::Name name = api::key_of(*object).name;
+      held_[name] = Held{"", bytes, false};
+      if (is_listing_) unseen_.insert(name);
+      owner_.changed(Change{{kind_, name}, std::move(object)});
+    }
+  }
+
+ private:
+  void go() {
+    is_waiting_ = false;
+    if (is_listed_ && !version_.empty()) watch();
+    else list();
+  }
+
+  void list() {
+    is_listing_ = true;
+    started_ = owner_.loop.now();
+    continuation_.clear();
+    list_version_.clear();
+    unseen_.clear();
+    for (const auto& [name, held] : held_) unseen_.insert(name);
+    next_page();
+  }
+
+  void next_page() {
+    owner_.client.send(
+        {ApiRequest::Method::get, collection_path(kind_) + list_query(selector_, continuation_), "", "", seconds(15)},
+        [this, kind = kind_](ApiReply reply) -> Task {
+          if (reply.status != 200) {
+            Answer answer = read_answer(reply.status, reply.fault, std::move(reply.body));
+            return [this, answer = std::move(answer)] { list_failed(answer); };
+          }
+          auto page = std::make_shared<Result<Page>>(read_page(kind, reply.body));
+          return [this, page] { on_page(*page); };
+        });
+  }
+
+  void on_page(Result<Page>& page) {
+    if (!page) return list_failed({0, page.error().what, "", ""});
+    owner_.answered();
+    is_absent_ = false;
+    for (Arrival& arrival : page->arrivals) {
+      unseen_.erase(arrival.name);
+      accept(std::move(arrival));
+    }
+    if (list_version_.empty()) list_version_ = page->resource_version;
+    continuation_ = page->continuation;
+    if (!continuation_.empty()) return next_page();
+    finish_list();
+  }
+
+  void finish_list() {
+    is_listing_ = false;
+    for (const kube::Name& name : std::exchange(unseen_, {})) remove(name);
+    version_ = list_version_;
+    is_listed_ = true;
+    if (!is_absent_) backoff_.reset();
+    log::debug("listed", {{"kind", name(kind_)},
+                          {"objects", held_.size()},
+                          {"ms", fairlead::milliseconds(owner_.loop.now() - started_)}});
+    owner_.listed();
+    if (!is_absent_) watch();
+  }
+
+  void list_failed(const Answer& answer) {
+    is_listing_ = false;
+    if (answer.status == 404 && is_custom(kind_)) return absent();
+    if (answer.status == 410) {  // the continuation is too old
+      continuation_.clear();
+      return wait("list", answer.what, backoff_.next(owner_.random.unit()));
+    }
+    tell(answer);
+    wait("list", answer.what, backoff_.next(owner_.random.unit()));
+  }
+
+  /// Its definition is not installed: there are none.
+  void absent() {
+    owner_.answered();
+    if (!std::exchange(is_absent_, true)) {
+      log::info("no_such_kind", {{"kind", name(kind_)}, {"what", "its CustomResourceDefinition is not installed"}});
+    }
+    list_version_.clear();
+    continuation_.clear();
+    unseen_.clear();
+    for (const auto& [name, held] : held_) unseen_.insert(name);
+    finish_list();
+    is_waiting_ = true;
+    retry_.arm(kNoCrdRetry);
+  }
+
+  /// A refusal is the user's business: once for each text.
+  void tell(const Answer& answer) {
+    if (answer.status == 0 || answer.status >= 500 || answer.status == 429) return;
+    if (std::exchange(told_, answer.what) == answer.what) return;
+    owner_.fault({"", std::string(name(kind_)), "", "cannot be listed: " + answer.what});
+  }
+
+  void wait(const char* what, const std::string& why, Duration duration) {
+    log::debug("retry", {{"kind", name(kind_)}, {"of", what}, {"what", why}, {"ms", fairlead::milliseconds(duration)}});
+    is_waiting_ = true;
+    retry_.arm(duration);
+  }
+
+  void watch() {
+    // The decoder lives in the client's thread, the chunk goes to the loop.
+    const auto lines = std::make_shared<kube::WatchLines>();
+    ApiClient::StreamHandlers handlers;
+    handlers.opened = [this] {
+      told_.clear();
+      owner_.answered();
+    };
+    handlers.on_bytes = [this, lines, kind = kind_](std::string_view bytes) -> Task {
+      lines->feed(bytes);
+      const auto chunk = std::make_shared<Chunk>();
+      bool is_empty = true;
+      while (const auto line = lines->next()) {
+        add_line(kind, *line, *chunk);
+        is_empty = false;
+      }
+      if (lines->is_too_long()) {
+        chunk->error = -1;
+        chunk->message = "a line is longer than any object may be";
+        is_empty = false;
+      }
+      if (is_empty) return nullptr;
+      return [this, chunk] { on_chunk(*chunk); };
+    };
+    handlers.ended = [this](int status, const std::string& fault) { watch_ended(status == 200 ? 0 : status, fault); };
+    stream_ = owner_.client.open(
+        collection_path(kind_) + watch_query(selector_, version_, owner_.random.between(kLeastWatch, kMostWatch)), std::move(handlers));
+    log::debug("watch", {{"kind", name(kind_)}, {"from", version_}});
+  }
+
+  void on_chunk(Chunk& chunk) {
+    backoff_.reset();
+    if (!chunk.resource_version.empty()) version_ = chunk.resource_version;
+    for (Arrival& arrival : chunk.arrivals) accept(std::move(arrival));
+    if (chunk.error != 0) watch_ended(chunk.error, chunk.message);
+  }
+
+  void watch_ended(int status, const std::string& why) {
+    stream_.reset();
+    if (status == 410 || (status == 404 && is_custom(kind_))) {
+      log::info("relist", {{"kind", name(kind_)}, {"what", why}});
+      version_.clear();
+      return wait("list", why, Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
+    }
+    if (status == 0 && why.empty()) return wait("watch", "its time is over", Duration(static_cast<Duration::rep>(owner_.random.unit() * 1e8)));
+    if (status > 0) tell({status, why, "", ""});
+    wait("watch", why, backoff_.next(owner_.random.unit()));
+  }
+
+  void accept(Arrival arrival) {
+    if (arrival.is_gone) return remove(arrival.name);
+    if (arrival.fault) {
+      owner_.fault(*arrival.fault);
+      return;
+    }
+    const auto [at, is_new] = held_.try_emplace(arrival.name);
+    Held& held = at->second;
+    const bool is_same = !is_new && held.bytes == arrival.bytes;
+    held.resource_version = arrival.resource_version;
+    held.has_annotations = arrival.has_annotations;
+    if (is_same) return;
+    held.bytes = std::move(arrival.bytes);
+    owner_.changed(Change{{kind_, arrival.name}, std::move(arrival.object)});
+    owner_.dirty(kind_);
+  }
+
+  void remove(const kube::Name& name) {
+    if (held_.erase(name) == 0) return;
+    owner_.changed(Change{{kind_, name}, std::nullopt});
+    owner_.dirty(kind_);
+  }
+
+  const api::Kind kind_;
+  const std::string selector_;
+  Owner& owner_;
+  HeldMap held_;
+  std::string version_;  // where the next watch begins
+
+  bool is_listing_ = false;
+  bool is_listed_ = false;
+  bool is_absent_ = false;
+  bool is_waiting_ = false;
+  TimePoint started_{};
+  std::set<kube::Name> unseen_;  // known, and not in the list so far
+  std::string continuation_, list_version_;
+  std::string told_;
+
+  Backoff backoff_;
+  Timer retry_;
+  std::unique_ptr<ApiStream> stream_;
+};
+
+/// Saves in a thread of its own, one at a time: a disk may take its time to sync.
+class StateWriter {
+ public:
+  StateWriter(Loop& loop, std::string path) : loop_(loop), path_(std::move(path)) {}
+  ~StateWriter() {
+    if (thread_.joinable()) thread_.join();
+  }
+  bool is_busy() const { return is_busy_; }
+  const std::string& path() const { return path_; }
+
+  void save(std::string bytes, std::function<void(Duration)> done) {
+    FL_CHECK(!is_busy_, "one save at a time");
+    if (thread_.joinable()) thread_.join();
+    is_busy_ = true;
+    thread_ = std::thread([this, bytes = std::move(bytes), done = std::move(done), alive = std::weak_ptr<char>(alive_)] {
+      const TimePoint start = loop_.now();
+      const auto result = save_state(path_, bytes);
+      loop_.post([this, alive, result, done, cost = loop_.now() - start] {
+        if (alive.expired()) return;
+        is_busy_ = false;
+        tell(result);
+        done(cost);
+      });
+    });
+  }
+  /// At the end of the program.
+  void save_now(const std::string& bytes) {
+    if (thread_.joinable()) thread_.join();
+    tell(save_state(path_, bytes));
+  }
+
+ private:
+  void tell(const Result<void>& result) {
+    const std::string what = result ? "" : result.error().what;
+    if (std::exchange(told_, what) != what && !what.empty()) log::warn("state_not_saved", {{"what", what}});
+  }
+
+  Loop& loop_;
+  std::string path_;
+  std::thread thread_;
+  bool is_busy_ = false;
+  std::string told_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+class KubeSource final : public Source {
+ public:
+  KubeSource(Loop& loop, std::unique_ptr<ApiClient> client, KubeOptions options)
+      : loop_(loop),
+        options_(std::move(options)),
+        client_(std::move(client)),
+        owner_{loop,
+               *client_,
+               random_,
+               [this](Change change) { collect(std::move(change)); },
+               [this](Fault fault) { collect_fault(std::move(fault)); },
+               [this] { on_listed(); },
+               [this] { on_answered(); },
+               [this](api::Kind kind) { on_dirty(kind); }},
+        bucket_(options_.writes_per_second, options_.write_burst),
+        write_timer_(loop, [this] { pump(); }),
+        event_timer_(loop, [this] { flush_events(); }),
+        restore_timer_(loop, [this] { restore(); }),
+        save_timer_(loop, [this] { save(); }),
+        lease_timer_(loop, [this] { compete(); }),
+        safety_timer_(loop, [this] { check_lead(); }) {
+    if (!options_.state_file.empty()) {
+      writer_.emplace(loop, options_.state_file);
+      load();
+    }
+  }
+
+  ~KubeSource() override {
+    queue_.clear();
+    release();
+    if (writer_ && is_saved_dirty_ && is_complete()) writer_->save_now(state_bytes());
+    reflectors_.clear();
+    client_.reset();  // waits for what runs in its thread; nothing of us is called after that
+  }
+
+  void start(std::vector<api::Kind> kinds, Handlers handlers) override {
+    handlers_ = std::move(handlers);
+    const bool is_proxy = std::find(kinds.begin(), kinds.end(), api::Kind::endpoint_slice) != kinds.end();
+    for (const api::Kind kind : kinds) {
+      const bool is_selected = is_proxy && (kind == api::Kind::service || kind == api::Kind::endpoint_slice);
+      reflectors_.push_back(std::make_unique<Reflector>(kind, is_selected ? std::string(kProxiedSelector) : "", owner_));
+    }
+    later([this] {
+      for (const auto& reflector : reflectors_) reflector->start();
+      if (writer_) restore_timer_.arm(options_.restore_after);
+    });
+  }
+
+  void write(const kube::Name& service, ServiceWrite what, Done done) override {
+    queue_.push_back({{api::Kind::service, service}, std::move(what), {}, std::move(done)});
+    pump_later();
+  }
+  void write(const kube::Name& pool, const PoolStatus& status, Done done) override {
+    queue_.push_back({{api::Kind::ip_address_pool, pool}, {}, status, std::move(done)});
+    pump_later();
+  }
+
+  void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
+    if (const auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*write);
+    arm_events();
+  }
+
+  void lead(std::string_view lease, std::function<void(bool)> changed) override {
+    lease_ = "fairlead-" + std::string(lease);
+    lease_changed_ = std::move(changed);
+    char suffix[20];
+    std::snprintf(suffix, sizeof suffix, "_%08x", static_cast<unsigned>(random_.number()));
+    // A program that was started again is somebody else: what its predecessor still had on the way is not its own.
+    election_.emplace(options_.reporting.instance + suffix);
+    later([this] { compete(); });
+  }
+
+  bool allocates_cluster_ips() const override { return false; }
+
+ private:
+  struct Job {
+    api::Key key;
+    ServiceWrite service;
+    std::optional<PoolStatus> pool;
+    Done done;
+  };
+
+  /// Posts; the task is dropped when the source ends before.
+  void later(std::function<void()> task) {
+    loop_.post([alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
+      if (!alive.expired()) task();
+    });
+  }
+
+  // -- objects in
+
+  void collect(Change change) {
+    if (change.object && change.key.kind == api::Kind::endpoint_slice) learn(*change.object);
+    changes_.push_back(std::move(change));
+    deliver_later();
+  }
+  void collect_fault(Fault fault) {
+    faults_.push_back(std::move(fault));
+    deliver_later();
+  }
+  void deliver_later() {
+    if (!std::exchange(is_delivery_posted_, true)) later([this] { deliver(); });
+  }
+  void deliver() {
+    is_delivery_posted_ = false;
+    for (const Fault& fault : std::exchange(faults_, {})) handlers_.fault(fault);
+    if (!changes_.empty()) {
+      // Versions are looked up now: the newest that was seen is the one to write with.
+      for (Change& change : changes_) {
+        if (!change.object) continue;
+        if (const Held* const held = find(change.key)) set_resource_version(*change.object, held->resource_version);
+      }
+      handlers_.changes(std::exchange(changes_, {}));
+    }
+    if (is_sync_due_ && !is_synced_) {
+      is_synced_ = true;
+      restore_timer_.cancel();
+      handlers_.synced();
+    }
+  }
+
+  bool is_complete() const {
+    return !reflectors_.empty() && std::all_of(reflectors_.begin(), reflectors_.end(), [](const auto& r) { return r->is_listed(); });
+  }
+
+  void on_listed() {
+    if (!is_complete()) return;
+    if (!std::exchange(is_all_listed_, true)) {
+      ::malloc_trim(0);
+      on_dirty(api::Kind::service);  // what was restored may have been the same, what was not is news
+    }
+    is_sync_due_ = true;
+    deliver_later();
+  }
+
+  void on_answered() {
+    if (!is_synced_ && writer_) restore_timer_.arm(options_.restore_after);
+    bool has_waiting = false;
+    for (const auto& reflector : reflectors_) has_waiting |= reflector->has_failed();
+    if (!has_waiting) return;
+    for (const auto& reflector : reflectors_) reflector->hurry();
+  }
+
+  const Held* find(const api::Key& key) const {
+    for (const auto& reflector : reflectors_) {
+      if (reflector->kind() != key.kind) continue;
+      const auto found = reflector->held().find(key.name);
+      return found == reflector->held().end() ? nullptr : &found->second;
+    }
+    return nullptr;
+  }
+
+  // -- the state file and what it knows of API servers
+
+  void learn(const api::Object& object) {
+    std::vector<std::string> servers = api_servers_in(object);
+    if (servers.empty()) return;
+    std::sort(servers.begin(), servers.end());
+    // One slice for each family: the addresses of the other one stay.
+    const bool is_v6 = servers.front().starts_with('[');
+    for (const std::string& known : learned_) {
+      if (known.starts_with('[') != is_v6) servers.push_back(known);
+    }
+    if (servers == learned_) return;
+    use(std::move(servers));
+    on_dirty(api::Kind::endpoint_slice);
+  }
+
+  void use(std::vector<std::string> servers) {
+    learned_ = std::move(servers);
+    std::vector<ApiServer> parsed;
+    for (const std::string& text : learned_) {
+      if (auto server = parse_api_server(text)) parsed.push_back(*std::move(server));
+    }
+    client_->learn_servers(std::move(parsed));
+  }
+
+  void load() {
+    const auto bytes = load_state(writer_->path());
+    if (!bytes && bytes.error().code == Errc::not_found) return;
+    auto state = bytes ? decode_state(*bytes) : Result<State>(bytes.error());
+    if (!state) {
+      log::warn("state_ignored", {{"file", writer_->path()}, {"what", state.error().what}});
+      return;
+    }
+    use(state->api_servers);
+    state_ = *std::move(state);
+  }
+
+  /// Nothing has come from an API server for a while: what there was must do.
+  void restore() {
+    if (is_synced_ || !state_) return;
+    std::size_t objects = 0;
+    for (const auto& reflector : reflectors_) {
+      if (reflector->is_listed()) continue;
+      for (const State::Group& group : state_->groups) {
+        if (group.kind != reflector->kind()) continue;
+        reflector->restore(group.objects);
+        objects += group.objects.size();
+      }
+    }
+    log::warn("state_restored", {{"objects", objects}, {"what", "no API server answers; what is in the state file goes on"}});
+    state_.reset();
+    is_sync_due_ = true;
+    deliver_later();
+  }
+
+  void on_dirty(api::Kind) {
+    is_saved_dirty_ = true;
+    if (!writer_ || !is_all_listed_ || writer_->is_busy()) return;
+    save_timer_.arm_if_idle(save_after_);
+  }
+
+  std::string state_bytes() const {
+    State state;
+    state.api_servers = learned_;
+    for (const auto& reflector : reflectors_) {
+      State::Group& group = state.groups.emplace_back();
+      group.kind = reflector->kind();
+      group.objects.reserve(reflector->held().size());
+      for (const auto& [name, held] : reflector->held()) group.objects.push_back(held.bytes);
+    }
+    return encode(state);
+  }
+
+  void save() {
+    state_.reset();
+    is_saved_dirty_ = false;
+    const TimePoint start = loop_.now();
+    std::string bytes = state_bytes();
+    const Duration cost = loop_.now() - start;
+    writer_->save(std::move(bytes), [this, cost](Duration disk) {
+      save_after_ = std::max(kSaveAfter, (cost + disk) * kSaveShare);
+      if (is_saved_dirty_) on_dirty(api::Kind::service);
+    });
+  }
+
+  // -- writes
+
+  void pump_later() {
+    if (!std::exchange(is_pump_posted_, true)) {
+      later([this] {
+        is_pump_posted_ = false;
+        pump();
+      });
+    }
+  }
+
+  void pump() {
+    while (!queue_.empty() && in_flight_ < options_.writes_in_flight) {
+      if (!may_write()) {
+        Job job = std::move(queue_.front());
+        queue_.pop_front();
+        finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": the lease is not ours for long enough"});
+        continue;
+      }
+      if (!bucket_.take(loop_.now())) {
+        write_timer_.arm_if_idle(bucket_.wait(loop_.now()));
+        return;
+      }
+      Job job = std::move(queue_.front());
+      queue_.pop_front();
+      begin(std::move(job));
+    }
+  }
+
+  /// A write that a lease protects starts only while enough of it is left for the write to end in.
+  bool may_write() const { return !election_ || election_->is_safe(loop_.now()); }
+
+  void finish(Done done, Result<void> result) {
+    later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void begin(Job job) {
+    const Held* const held = find(job.key);
+    if (held == nullptr) return finish(std::move(job.done), Error{Errc::not_found, "write " + job.key.str() + ": there is no such object"});
+    if (job.pool) return send_pool(std::move(job), *held);
+    const auto object = decode(job.key.kind, held->bytes);
+    FL_CHECK(object.has_value(), "what was encoded can be decoded");
+    std::string patch = service_patch(std::get<kube::Service>(*object), held->resource_version, held->has_annotations, job.service);
+    if (patch.empty()) return finish(std::move(job.done), {});
+    const std::string path = object_path(job.key) + "/status?" + std::string(kServerTimeout);
+    const bool has_pool = job.service.pool.has_value();
+    send_patch(path, std::move(patch), kJsonPatch, [this, job = std::move(job), has_pool](const Answer& answer) mutable {
+      // The status subresource of a Service takes its annotations too. Should a server ever refuse that, the main
+      // resource is patched.
+      if (answer.is_success() && has_pool && !shows_pool(answer.body, *job.service.pool)) {
+        if (!may_write()) return conclude(job, {0, "the lease is not ours for long enough", "", ""});
+        std::string second = pool_annotation_patch(answer.resource_version, *job.service.pool);
+        const std::string main = object_path(job.key) + "?" + std::string(kServerTimeout);
+        return send_patch(main, std::move(second), kMergePatch, [this, job = std::move(job)](const Answer& last) mutable { conclude(job, last); });
+      }
+      conclude(job, answer);
+    });
+  }
+
+  void send_pool(Job job, const Held& held) {
+    const std::string path = object_path(job.key) + "/status?" + std::string(kServerTimeout);
+    std::string patch = pool_status_patch(*job.pool, held.resource_version);
+    send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable { conclude(job, answer); });
+  }
+
+  void conclude(Job& job, const Answer& answer) {
+    Result<void> result;
+    if (!answer.is_success()) result = Error{errc_of(answer.status), "write " + job.key.str() + ": " + answer.what};
+    finish(std::move(job.done), std::move(result));
+  }
+
+  void send_patch(std::string path, std::string body, const char* type, std::function<void(const Answer&)> answered) {
+    ++in_flight_;
+    client_->send({ApiRequest::Method::patch, std::move(path), std::move(body), type, kWriteTimeout},
+                  [this, answered = std::move(answered)](ApiReply reply) -> Task {
+                    const auto answer = std::make_shared<Answer>(read_answer(reply.status, reply.fault, std::move(reply.body)));
+                    return [this, answered, answer] {
+                      --in_flight_;
+                      answered(*answer);
+                      pump();
+                    };
+                  });
+  }
+
+  // -- events
+
+  void arm_events() {
+    const auto next = events_.next();
+    if (next && !event_timer_.is_armed()) event_timer_.arm(std::max(Duration{}, *next - loop_.now()));
+  }
+  void flush_events() {
+    for (const EventWrite& write : events_.due(loop_.now())) send_event(write);
+    arm_events();
+  }
+
+  void send_event(const EventWrite& write) {
+    if (!bucket_.take(loop_.now())) return;  // losing one is no error
+    const auto series = std::pair(write.about, write.reason);
+    const auto named = event_names_.find(series);
+    if (write.is_first || named == event_names_.end()) return create_event(write);
+    const std::string path = events_path(event_namespace(write.about)) + "/" + percent_encoded(named->second);
+    client_->send({ApiRequest::Method::patch, path, event_patch(write, wall_seconds()), kMergePatch, kWriteTimeout},
+                  [this, write](const ApiReply& reply) -> Task {
+                    if (reply.status != 404) return nullptr;
+                    return [this, write] { create_event(write); };  // events end after an hour
+                  });
+  }
+
+  void create_event(const EventWrite& write) {
+    std::string uid;
+    if (const Held* const held = find(write.about)) {
+      if (const auto object = decode(write.about.kind, held->bytes)) uid = api::meta_of(*object).uid;
+    }
+    const std::string name = event_name(write, random_.number());
+    if (event_names_.size() >= 2 * EventLimiter::kMost) event_names_.clear();
+    event_names_[{write.about, write.reason}] = name;
+    std::string body = event_body(write, name, uid, options_.reporting, wall_seconds());
+    client_->send({ApiRequest::Method::post, events_path(event_namespace(write.about)), std::move(body), kJsonBody, kWriteTimeout},
+                  [](const ApiReply& reply) -> Task {
+                    if (reply.status >= 200 && reply.status < 300) return nullptr;
+                    return [status = reply.status, fault = reply.fault] { log::debug("event_lost", {{"status", status}, {"what", fault}}); };
+                  });
+  }
+
+  // -- the lease
+
+  void compete() {
+    if (is_asking_) return;
+    const TimePoint now = loop_.now();
+    const LeaseElection::Next next = election_->next(now);
+    using Step = LeaseElection::Step;
+    switch (next.step) {
+      case Step::wait: return lease_timer_.arm(next.at - now);
+      case Step::read: return read_lease_now();
+      case Step::create:
+      case Step::take:
+      case Step::renew: return write_lease(next.step);
+    }
+  }
+
+  void read_lease_now() {
+    is_asking_ = true;
+    client_->send({ApiRequest::Method::get, leases_path(options_.ns) + "/" + lease_, "", "", kWriteTimeout},
+                  [this](ApiReply reply) -> Task {
+                    auto answer = read_answer(reply.status, reply.fault, std::move(reply.body));
+                    auto record = answer.is_success() ? read_lease(answer.body) : std::nullopt;
+                    return [this, answer = std::move(answer), record = std::move(record)] {
+                      is_asking_ = false;
+                      if (answer.status == 404 || record) election_->was_read(record, loop_.now());
+                      else lease_failed(answer);
+                      check_lead();
+                      compete();
+                    };
+                  });
+  }
+
+  void write_lease(LeaseElection::Step step) {
+    is_asking_ = true;
+    LeaseRecord record = election_->record().value_or(LeaseRecord{});
+    record.duration = LeaseElection::kDuration;
+    record.renewed = micro_time(wall_micros());
+    if (step != LeaseElection::Step::renew) {
+      if (step == LeaseElection::Step::take) ++record.transitions;
+      record.acquired = record.renewed;
+      record.holder = election_->identity();
+    }
+    const bool is_new = step == LeaseElection::Step::create;
+    const std::string path = leases_path(options_.ns) + (is_new ? "" : "/" + lease_) + "?" + std::string(kServerTimeout);
+    const TimePoint sent = loop_.now();
+    client_->send({is_new ? ApiRequest::Method::post : ApiRequest::Method::put, path, lease_body(record, lease_, options_.ns), kJsonBody, kWriteTimeout},
+                  [this, sent](ApiReply reply) -> Task {
+                    auto answer = read_answer(reply.status, reply.fault, std::move(reply.body));
+                    auto written = answer.is_success() ? read_lease(answer.body) : std::nullopt;
+                    return [this, sent, answer = std::move(answer), written = std::move(written)] {
+                      is_asking_ = false;
+                      const TimePoint now = loop_.now();
+                      if (written) election_->was_written(*written, sent, now);
+                      else if (answer.status == 409) election_->was_conflict(now);
+                      else lease_failed(answer);
+                      if (written) lease_told_.clear();
+                      check_lead();
+                      compete();
+                    };
+                  });
+  }
+
+  void lease_failed(const Answer& answer) {
+    election_->has_failed(loop_.now());
+    if (answer.status == 0 || std::exchange(lease_told_, answer.what) == answer.what) return;
+    collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what});
+  }
+
+  /// Leading is being able to write.
+  void check_lead() {
+    const TimePoint now = loop_.now();
+    const bool leads = election_->is_safe(now);
+    if (leads) safety_timer_.arm(election_->left(now) - LeaseElection::kMargin + milliseconds(1));
+    if (std::exchange(leads_, leads) == leads) return;
+    later([this, leads] { lease_changed_(leads); });
+  }
+
+  /// Gives the lease back, so that the next leader does not have to wait it out: after our last write has ended.
+  void release() {
+    if (!election_ || election_->left(loop_.now()) == Duration{}) return;
+    if (!client_->drain(kWriteTimeout)) return;
+    // An answer to a renewal may have come that the loop has not seen: then the version is old, and this a conflict.
+    LeaseRecord record = *election_->record();
+    record.holder.clear();
+    record.duration = seconds(1);
+    const std::string path = leases_path(options_.ns) + "/" + lease_ + "?" + std::string(kServerTimeout);
+    client_->send({ApiRequest::Method::put, path, lease_body(record, lease_, options_.ns), kJsonBody, kReleaseWithin},
+                  [](const ApiReply&) -> Task { return nullptr; });
+    client_->drain(kReleaseWithin);
+  }
+
+  Loop& loop_;
+  const KubeOptions options_;
+  Random random_;
+  std::unique_ptr<ApiClient> client_;
+  Reflector::Owner owner_;
+  Handlers handlers_;
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+
+  std::vector<Change> changes_;
+  std::vector<Fault> faults_;
+  bool is_delivery_posted_ = false;
+  bool is_all_listed_ = false;
+  bool is_sync_due_ = false;
+  bool is_synced_ = false;
+
+  std::optional<StateWriter> writer_;
+  std::optional<State> state_;  // as loaded, until it is used or of no more use
+  std::vector<std::string> learned_;
+  bool is_saved_dirty_ = false;
+  Duration save_after_ = kSaveAfter;
+
+  TokenBucket bucket_;
+  std::deque<Job> queue_;
+  std::size_t in_flight_ = 0;
+  bool is_pump_posted_ = false;
+
+  EventLimiter events_;
+  std::map<std::pair<api::Key, std::string>, std::string> event_names_;
+
+  std::optional<LeaseElection> election_;
+  std::string lease_;
+  std::function<void(bool)> lease_changed_;
+  std::string lease_told_;
+  bool is_asking_ = false;
+  bool leads_ = false;
+
+  Timer write_timer_, event_timer_, restore_timer_, save_timer_, lease_timer_, safety_timer_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_kube_source(Loop& loop, std::unique_ptr<ApiClient> client, KubeOptions options) {
+  return std::make_unique<KubeSource>(loop, std::move(client), std::move(options));
+}
+
+}  // namespace fairlead::runtime

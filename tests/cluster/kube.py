@@ -1,0 +1,327 @@
+"""What cluster tests are written with: the cluster program, the API server, nodes' insides, a client outside.
+
+Times are taken from the API server's answers and from a loop inside the client's container: starting `kubectl` or
+`docker exec` takes longer than what is measured.
+"""
+import collections
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+STATE = Path(os.environ.get("FAIRLEAD_CLUSTER_DIR") or "/var/tmp/fairlead-cluster")
+CHART = ROOT / "helm/fairlead"
+FULL = bool(os.environ.get("FAIRLEAD_FULL"))
+NAMESPACE = "fairlead-system"
+TAG = "cluster-test"
+POOL = "198.18.0.200-198.18.0.250"
+API = "198.18.0.10"
+
+
+def why_not():
+    """Why cluster tests cannot run here; None: they can."""
+    if os.geteuid() != 0:
+        return "cluster tests need root: they make containers that make containers"
+    if not shutil.which("docker"):
+        return "cluster tests need Docker"
+    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+        return "cluster tests need a Docker that answers (docker info fails)"
+    if not (STATE / "bin/kube.version").exists() and not shutil.which("go"):
+        return "cluster tests need Go: they compile Kubernetes"
+    return None
+
+
+def cluster(*arguments, **options):
+    """Runs tests/cluster/cluster; its standard output."""
+    return run([HERE / "cluster", *arguments], **options)
+
+
+def run(command, timeout=120, check=True, **options):
+    done = subprocess.run([str(c) for c in command], text=True, timeout=timeout,
+                          **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def wait_until(predicate, seconds, what, pause=0.05):
+    """The first true value of predicate(); an AssertionError that names `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := predicate()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(pause)
+    return value
+
+
+def judged(name, value, limit, unit="s"):
+    """Prints a measured figure beside what is promised. A timed figure fails at ten times that: this may be anybody's
+    busy machine."""
+    print(f"figure {name}: {value:.2f} {unit} (promised <= {limit}{', MISSED' if value > limit else ''})")
+    assert value <= limit * 10, f"{name}: {value:.2f} {unit}, promised {limit}"
+
+
+class Api:
+    """The API server, as an administrator. Safe to use from several threads."""
+
+    def __init__(self, keys):
+        self.keys = keys
+        self._local = threading.local()
+
+    def connection(self, timeout=10):
+        context = ssl.create_default_context(cafile=self.keys / "ca.crt")
+        context.load_cert_chain(self.keys / "admin.crt", self.keys / "admin.key")
+        return http.client.HTTPSConnection(API, 6443, context=context, timeout=timeout)
+
+    def call(self, method, path, body=None, content="application/json"):
+        """(code, answer)"""
+        for fresh in (False, True):
+            if fresh or not getattr(self._local, "connection", None):
+                self._local.connection = self.connection()
+            try:
+                self._local.connection.request(method, path, body and json.dumps(body), {"Content-Type": content})
+                answer = self._local.connection.getresponse()
+                text = answer.read()
+                break
+            except (http.client.HTTPException, OSError):
+                self._local.connection.close()
+                self._local.connection = None
+                if fresh:
+                    raise
+        try:
+            return answer.status, json.loads(text or b"{}")
+        except ValueError:
+            return answer.status, text.decode()
+
+    def get(self, path):
+        code, answer = self.call("GET", path)
+        assert code == 200, f"GET {path}: {code} {answer}"
+        return answer
+
+    def items(self, path):
+        return self.get(path)["items"]
+
+    def create(self, obj):
+        code, answer = self.call("POST", collection_of(obj), obj)
+        assert code in (200, 201), f"POST {collection_of(obj)}: {code} {answer}"
+        return answer
+
+    def delete(self, obj):
+        code, answer = self.call("DELETE", f"{collection_of(obj)}/{obj['metadata']['name']}")
+        assert code in (200, 202, 404), f"DELETE {obj['metadata']['name']}: {code} {answer}"
+
+    def service(self, name, namespace="default"):
+        return self.get(f"/api/v1/namespaces/{namespace}/services/{name}")
+
+    def pods(self, namespace, **labels):
+        selector = ",".join(f"{k}={v}" for k, v in labels.items())
+        return self.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")
+
+
+PLURALS = {"Service": "services", "Deployment": "deployments", "Namespace": "namespaces",
+           "IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements"}
+
+
+def collection_of(obj):
+    group = obj["apiVersion"]
+    base = f"/api/{group}" if "/" not in group else f"/apis/{group}"
+    if obj["kind"] == "Namespace":
+        return f"{base}/namespaces"
+    return f"{base}/namespaces/{obj['metadata'].get('namespace', 'default')}/{PLURALS[obj['kind']]}"
+
+
+def pool(name="lan", addresses=(POOL,)):
+    return {"apiVersion": "fairlead.io/v1", "kind": "IPAddressPool", "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"addresses": list(addresses)}}
+
+
+def l2_advertisement(name="lan", pools=("lan",)):
+    return {"apiVersion": "fairlead.io/v1", "kind": "L2Advertisement", "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"ipAddressPools": list(pools)}}
+
+
+def service(name, app="web", kind="LoadBalancer", annotations=None):
+    return {"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": "default", "annotations": annotations or {}},
+            "spec": {"type": kind, "selector": {"app": app},
+                     "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}}
+
+
+def deployment(name="web", replicas=3, nodes=None):
+    """Pods that say their names on port 8080, one a node; `nodes`: only there."""
+    affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname",
+                                          "labelSelector": {"matchLabels": {"app": name}}}}]}}
+    if nodes:
+        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": list(nodes)}]}]}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                     "template": {"metadata": {"labels": {"app": name}}, "spec": {
+                         "affinity": affinity, "terminationGracePeriodSeconds": 1, "containers": [{
+                             "name": "web", "image": "flc/agnhost:1", "imagePullPolicy": "Never",
+                             "args": ["netexec", "--http-port=8080"],
+                             "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}}]}}}}
+
+
+def address(obj):
+    """EXTERNAL-IP of a Service; None: none yet."""
+    ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+    return ingress[0].get("ip")
+
+
+def is_ready(pod):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
+
+
+class Node:
+    def __init__(self, name):
+        self.name, self.container = name, f"flc-{name}"
+
+    def run(self, *command, **options):
+        return run(["docker", "exec", "-i", self.container, *command], **options)
+
+    def elements(self):
+        """{(table, set)} -> sorted elements of all sets and maps of Fairlead's tables, without counters."""
+        found = {}
+        for entry in json.loads(self.run("nft", "-j", "list", "ruleset"))["nftables"]:
+            for kind in ("set", "map"):
+                if kind in entry and entry[kind]["table"].startswith("fairlead-"):
+                    found[entry[kind]["table"], entry[kind]["name"]] = sorted(
+                        re.sub(r'"(packets|bytes|expires)": \d+', "", json.dumps(e)) for e in entry[kind].get("elem", []))
+        return found
+
+    def tables(self):
+        return [line.split()[-1] for line in self.run("nft", "list", "tables").splitlines()]
+
+    def resident_mb(self, program):
+        """Of each process of that name."""
+        pids = self.run("pidof", program, check=False).split()
+        return [int(re.search(r"VmRSS:\s+(\d+) kB", self.run("cat", f"/proc/{pid}/status"))[1]) / 1024 for pid in pids]
+
+    def kill_containers(self, pod, container=None):
+        """SIGKILL for the containers of a pod, its sandbox among them; `container`: only for that one."""
+        query = [f'labels."io.kubernetes.pod.name"=={pod}']
+        ids = self.run("ctr", "-n", "k8s.io", "containers", "list", "-q", *query).split()
+        for i in ids:
+            if container and f'"io.kubernetes.container.name": "{container}"' not in self.run("ctr", "-n", "k8s.io", "containers", "info", i):
+                continue
+            self.run("ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", i, check=False)
+
+
+class Client:
+    """A container on the nodes' network that is not a node."""
+
+    def __init__(self, name, number):
+        cluster("attach", name, number)
+        self.name, self.container = name, f"flc-{name}"
+
+    def run(self, *command, **options):
+        return run(["docker", "exec", "-i", self.container, *command], **options)
+
+    def curl(self, ip, port=80, path="/hostname", seconds=2):
+        """The answer; None: none."""
+        done = subprocess.run(["docker", "exec", self.container, "curl", "-sf", "--max-time", str(seconds), f"http://{ip}:{port}{path}"],
+                              capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else None
+
+    def who_has(self, ip):
+        """MACs that answer ARP for it."""
+        text = self.run("arping", "-c", "1", "-w", "1", "-I", "eth0", ip, check=False)
+        return sorted(set(re.findall(r"from ([0-9A-Fa-f:]{17})|\[([0-9A-Fa-f:]{17})\]", text) and
+                          [(a or b).lower() for a, b in re.findall(r"from ([0-9A-Fa-f:]{17})|\[([0-9A-Fa-f:]{17})\]", text)]))
+
+    @contextlib.contextmanager
+    def knocking(self, ip, pause=0.05, seconds=0.5):
+        """Asks http://ip/hostname again and again. Yields a list that grows: (time, answer or None)."""
+        loop = (f"while :; do a=$(curl -sf --max-time {seconds} http://{ip}/hostname) && echo \"ok $a\" || echo no; "
+                f"sleep {pause}; done")
+        process = subprocess.Popen(["docker", "exec", "-i", self.container, "bash", "-c", loop],
+                                   stdout=subprocess.PIPE, text=True)
+        answers = []
+
+        def read():
+            for line in process.stdout:
+                answers.append((time.monotonic(), line.split()[1] if line.startswith("ok ") else None))
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            yield answers
+        finally:
+            process.kill()
+            self.run("pkill", "-f", f"http://{ip}/hostname", check=False)
+            process.wait()
+
+
+def first_answer(answers, seconds, what):
+    """When the first answer came."""
+    return wait_until(lambda: next((t for t, a in list(answers) if a), None), seconds, what, 0.01)
+
+
+class Cluster:
+    def __init__(self, nodes=3):
+        started = time.monotonic()
+        cluster("up", nodes, timeout=300)
+        self.keys = STATE / "keys"
+        self.api = Api(self.keys)
+        self.nodes = {f"node{i}": Node(f"node{i}") for i in range(1, nodes + 1)}
+        self.control_plane = Node("control-plane")
+        self.up_seconds = time.monotonic() - started
+        macs = run(["docker", "inspect", "-f", '{{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}} {{.Name}}',
+                    *(n.container for n in self.nodes.values())])
+        self.by_mac = {mac: name.lstrip("/").removeprefix("flc-") for mac, name in map(str.split, macs.splitlines())}
+
+    def tool(self, name, *arguments, **options):
+        return run([STATE / "bin" / name, *arguments], env={**os.environ, "KUBECONFIG": str(self.keys / "admin.conf")}, **options)
+
+    def kubectl(self, *arguments, **options):
+        return self.tool("kubectl", *arguments, **options)
+
+    def helm(self, *arguments, **options):
+        return self.tool("helm", *arguments, **options)
+
+    def pods(self, component):
+        return self.api.pods(NAMESPACE, **{"app.kubernetes.io/component": component})
+
+    def owners(self, client, ip):
+        """Names of the nodes that answer for it."""
+        return [self.by_mac.get(mac, mac) for mac in client.who_has(ip)]
+
+    def requests(self, seconds):
+        """What service accounts asked the API server for during so many seconds from now, watches aside:
+        {(account, pod): [(verb, resource)]}. Includes requests for a new watch? No: their verb is watch."""
+        before = int(self.control_plane.run("stat", "-c", "%s", "/var/log/audit.log"))
+        time.sleep(seconds + 1.5)
+        found = collections.defaultdict(list)
+        for line in self.control_plane.run("tail", "-c", f"+{before + 1}", "/var/log/audit.log").splitlines():
+            with contextlib.suppress(ValueError, KeyError):
+                event = json.loads(line)
+                if event["verb"] != "watch":
+                    account = event["user"]["username"].removeprefix("system:serviceaccount:")
+                    pod = event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", ["?"])[0]
+                    found[account, pod].append((event["verb"], event.get("objectRef", {}).get("resource", event["requestURI"])))
+        return found
+
+    def logs(self):
+        """[(what, text)] for a failed test's report."""
+        found = []
+        with contextlib.suppress(Exception):
+            found.append(("pods", self.kubectl("get", "pods", "-A", "-o", "wide", "--request-timeout=5s", check=False)))
+            for component in ("controller", "speaker"):
+                for pod in self.pods(component):
+                    name = pod["metadata"]["name"]
+                    for previous in ([], ["--previous"]):
+                        text = self.kubectl("-n", NAMESPACE, "logs", name, "--all-containers", "--tail=40", "--request-timeout=5s", *previous,
+                                            check=False, timeout=20)
+                        if text:
+                            found.append((f"log of {name} ({pod['spec'].get('nodeName')}){' before its restart' if previous else ''}", text))
+        return found

@@ -1,0 +1,79 @@
+"""The chart as text: what a cluster would be asked for. Needs Helm (`cluster build`), no cluster."""
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from kube import CHART, HERE, STATE, run
+
+pytestmark = pytest.mark.anywhere
+GOLDEN = HERE / "golden"
+SETS = {
+    "defaults": ["--set", "apiServer.endpoints={192.0.2.10:6443,[2001:db8::10]:6443}"],
+    "all-set": ["-f", str(GOLDEN / "all-set.values.yaml")],
+    "cleanup": ["--set", "cleanup=true"],
+}
+
+
+@pytest.fixture(scope="module")
+def helm(built):
+    return lambda *a, **o: run([STATE / "bin/helm", *a], **o)
+
+
+def render(helm, *arguments, **options):
+    return helm("template", "fairlead", CHART, "--namespace", "fairlead-system", "--kube-version", "1.34.0", *arguments, **options)
+
+
+def test_lint(helm):
+    assert "0 chart(s) failed" in helm("lint", "--strict", CHART)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_golden(helm, name):
+    """Rewritten with FAIRLEAD_GOLDEN=write."""
+    text = render(helm, *SETS[name])
+    path = GOLDEN / f"{name}.yaml"
+    if os.environ.get("FAIRLEAD_GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def objects(helm, *arguments):
+    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(render(helm, *arguments)) if o}
+
+
+def test_nothing_runs_with_more_than_it_needs(helm):
+    for name in SETS:
+        for (kind, owner), o in objects(helm, *SETS[name]).items():
+            if kind not in ("Deployment", "DaemonSet"):
+                continue
+            spec = o["spec"]["template"]["spec"]
+            assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert not spec.get("hostPID") and not spec.get("hostIPC")
+            for c in spec["containers"]:
+                security = c["securityContext"]
+                assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"], owner
+                assert security["capabilities"]["drop"] == ["ALL"]
+                assert set(security["capabilities"].get("add", [])) <= {"NET_ADMIN", "NET_RAW"}
+                assert kind == "DaemonSet" or spec["securityContext"]["runAsNonRoot"] and "add" not in security["capabilities"]
+
+
+def test_no_rule_of_rbac_has_a_wildcard_or_reads_secrets(helm):
+    for (kind, name), o in objects(helm).items():
+        for rule in o.get("rules", []) if kind in ("ClusterRole", "Role") else []:
+            assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"], name
+            assert "secrets" not in rule["resources"], name
+
+
+def test_without_a_cluster_to_ask_and_without_endpoints_nothing_is_made_up(helm):
+    assert "--api-server" not in render(helm)
+
+
+@pytest.mark.parametrize("wrong", ["apiServer.endpoints={192.0.2.10}", "apiServer.endpoints={2001:db8::10:6443}", "logLevel=loud",
+                                   "dataplane.mode=fast", "image.pullPolicy=Maybe", "controller.replicas=0", "speakers.x=1",
+                                   "dataplane.clusterCIDRs={10.244.0.0}"])
+def test_wrong_values_are_refused(helm, wrong):
+    command = [STATE / "bin/helm", "template", "x", CHART, "--kube-version", "1.34.0", "--set", wrong]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0 and re.search(r"values don't meet the specifications of the schema|additional", done.stderr, re.I), done.stderr

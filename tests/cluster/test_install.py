@@ -1,0 +1,362 @@
+"""Fairlead on a real Kubernetes, as its chart installs it: three nodes without kube-proxy, and a client beside them.
+
+The tests build on each other: the first installs, the last takes away. With FAIRLEAD_FULL the judged numbers of
+repetitions.
+"""
+import collections
+import json
+import os
+import threading
+import time
+
+import pytest
+from kube import (CHART, FULL, HERE, NAMESPACE, address, deployment, first_answer, is_ready, judged, l2_advertisement,
+                  pool, service, wait_until)
+
+GOLDEN = HERE / "golden"
+
+
+class Installed:
+    """What the first test made, for the others."""
+
+    def __init__(self, kubernetes, client):
+        self.kubernetes, self.api, self.client, self.nodes = kubernetes, kubernetes.api, client, kubernetes.nodes
+        self.steps = {}
+
+    def external_ip(self, name, seconds=20):
+        return wait_until(lambda: address(self.api.service(name)), seconds, f"an EXTERNAL-IP for {name}", 0.01)
+
+    def restarts(self):
+        return {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
+                for component in ("controller", "speaker") for p in self.kubernetes.pods(component)}
+
+    def leader(self):
+        code, lease = self.api.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}")
+        return code == 200 and lease["spec"].get("holderIdentity") or None
+
+
+LEASE = "fairlead-controller"
+
+
+@pytest.fixture(scope="module")
+def fl(kubernetes, client, image):
+    """Installs, and asks from outside until the first answer comes."""
+    f = Installed(kubernetes, client)
+    api, started = f.api, time.monotonic()
+
+    def step(name):
+        f.steps[name] = time.monotonic() - started
+
+    repository, tag = image.rsplit(":", 1)
+    kubernetes.helm("install", "fairlead", CHART, "--namespace", NAMESPACE, "--create-namespace", "--set",
+                    f"image.repository={repository},image.tag={tag},image.pullPolicy=Never,dataplane.clusterCIDRs={{10.244.0.0/16}}")
+    step("helm install")
+    for obj in (pool(), l2_advertisement(), deployment(), service("web")):
+        api.create(obj)
+    step("objects")
+    f.ip = f.external_ip("web", 120)
+    step("EXTERNAL-IP")
+    with client.knocking(f.ip) as answers:
+        first_answer(answers, 120, f"an answer from {f.ip}")
+    step("first answer")
+    return f
+
+
+def test_install_to_first_answer(fl):
+    print("figure", ", ".join(f"{name} after {t:.1f} s" for name, t in fl.steps.items()))
+    judged("install to first answer", fl.steps["first answer"], 40)
+    wait_until(lambda: all(is_ready(p) for c in ("controller", "speaker") for p in fl.kubernetes.pods(c)), 60, "all pods ready")
+    assert len(fl.kubernetes.pods("controller")) == 2 and len(fl.kubernetes.pods("speaker")) == 3
+    assert sum(fl.restarts().values()) == 0, fl.restarts()
+
+
+def test_external_ip_and_answers(fl):
+    """EXTERNAL-IP after the Service exists; answers after its pods are ready."""
+    api, slowest = fl.api, 0
+    for i in range(5):
+        api.create(service(f"quick{i}"))
+        created = time.monotonic()
+        fl.external_ip(f"quick{i}")
+        slowest = max(slowest, time.monotonic() - created)
+    judged("Service to EXTERNAL-IP, slowest of 5", slowest, 1)
+
+    api.create(service("late", app="late"))
+    ip = fl.external_ip("late")
+    with fl.client.knocking(ip) as answers:
+        wait_until(lambda: len(answers) > 2, 20, "refusals")
+        assert not any(a for _, a in answers), "nobody is there yet"
+        api.create(deployment("late", replicas=3))
+        wait_until(lambda: any(is_ready(p) for p in api.pods("default", app="late")), 60, "a pod ready", 0.01)
+        ready = time.monotonic()
+        answered = first_answer(answers, 20, f"an answer from {ip}")
+    judged("pod ready to answer", max(0, answered - ready), 1)
+    wait_until(lambda: all(is_ready(p) for p in api.pods("default", app="late")), 60, "all pods ready")
+    names = {p["metadata"]["name"] for p in api.pods("default", app="late")}
+    seen = set()
+    wait_until(lambda: seen.add(fl.client.curl(ip)) or names <= seen, 30, lambda: f"all of {names}, saw {seen}")
+    assert seen - {None} == names
+    for i in range(5):
+        api.delete(service(f"quick{i}"))
+
+
+def test_pods_find_services_by_name(fl):
+    """A pod asks cluster DNS at its ClusterIP, which asks the API server at its own; then it connects to a ClusterIP."""
+    started = time.monotonic()
+    for pod in fl.api.pods("default", app="web"):
+        node = fl.nodes[pod["spec"]["nodeName"]]
+        url = (f"http://{pod['status']['podIP']}:8080/dial?request=hostname&protocol=http&host=web.default.svc.cluster.local"
+               "&port=80&tries=1")
+
+        def answer():
+            text = node.run("curl", "-s", "--max-time", "10", url, check=False)
+            return text.startswith("{") and json.loads(text).get("responses")
+        assert wait_until(answer, 90, f"an answer by name on {node.name}", 0.3)
+    print(f"figure names resolved on three nodes after {time.monotonic() - started:.1f} s")
+
+
+def test_deleted_service_leaves_nothing(fl):
+    wait_until(lambda: len(fl.api.items("/api/v1/namespaces/default/services")) == 3, 20, "only kubernetes, web, late")
+    time.sleep(1)
+    before = {name: node.elements() for name, node in fl.nodes.items()}
+    fl.api.create(service("gone"))
+    ip = fl.external_ip("gone")
+    wait_until(lambda: fl.client.curl(ip), 10, "an answer")
+    assert all(n.elements() != before[name] for name, n in fl.nodes.items()), "the Service made elements everywhere"
+    fl.api.delete(service("gone"))
+    started = time.monotonic()
+    wait_until(lambda: all(n.elements() == before[name] for name, n in fl.nodes.items()), 20,
+               lambda: f"elements as before: {[{k: v for k, v in n.elements().items() if v != before[name].get(k)} for name, n in fl.nodes.items()]}")
+    judged("Service deleted to no element left", time.monotonic() - started, 1)
+    wait_until(lambda: not fl.kubernetes.owners(fl.client, ip), 5, f"nobody answers for {ip}")
+    fl.api.create(service("again", annotations={"fairlead.io/loadBalancerIPs": ip}))
+    assert fl.external_ip("again") == ip, "the address is free"
+    fl.api.delete(service("again"))
+
+
+@pytest.mark.parametrize("component", ["controller", "speaker"])
+def test_rbac_is_exact(fl, component):
+    """What each ServiceAccount may do equals a golden file (rewritten with FAIRLEAD_GOLDEN=write)."""
+    found = []
+    for namespace in (NAMESPACE, "default"):
+        text = fl.kubernetes.kubectl("auth", "can-i", "--list", "-n", namespace, "--as",
+                                     f"system:serviceaccount:{NAMESPACE}:fairlead-{component}")
+        rows = sorted(" ".join(line.split()) for line in text.splitlines()[1:])
+        found += [f"# in namespace {namespace}", *rows]
+    path = GOLDEN / f"rbac-{component}.txt"
+    if os.environ.get("FAIRLEAD_GOLDEN") == "write":
+        path.write_text("\n".join(found) + "\n")
+    assert found == path.read_text().splitlines()
+
+
+def test_thousand_services_memory_and_idle_requests(fl):
+    """Resident memory with 1,000 Services of three endpoints; then what idle programs ask the API server for."""
+    api, count = fl.api, 1000
+    api.create(pool("many", ["10.99.0.0/21"]))
+    api.create(l2_advertisement("many", ["many"]))
+    started = time.monotonic()
+    for i in range(count):
+        api.create(service(f"many{i}", annotations={"fairlead.io/address-pool": "many"}))
+    made = time.monotonic() - started
+
+    def waiting():
+        return [s["metadata"]["name"] for s in api.items("/api/v1/namespaces/default/services")
+                if s["metadata"]["name"].startswith("many") and not address(s)]
+    wait_until(lambda: not waiting(), 300, lambda: f"addresses for {len(waiting())} more", 0.5)
+    print(f"figure {count} Services made in {made:.1f} s, all with an address after {time.monotonic() - started:.1f} s")
+    last = api.service(f"many{count - 1}")["spec"]["clusterIP"]
+
+    def slices():
+        return sum(1 for s in api.items("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")
+                   if s["metadata"]["name"].startswith("many") and len(s["endpoints"]) == 3)
+    wait_until(lambda: slices() == count, 300, lambda: f"endpoint slices: {slices()}", 1)
+    wait_until(lambda: all(last in json.dumps(list(n.elements().values())) for n in fl.nodes.values()), 60, "elements for the last Service", 0.5)
+    assert len({address(s) for s in api.items("/api/v1/namespaces/default/services") if s["metadata"]["name"].startswith("many")}) == count
+    for program in ("fairlead-speaker", "fairlead-controller"):
+        resident = [mb for n in fl.nodes.values() for mb in n.resident_mb(program)]
+        print(f"figure {program}: " + ", ".join(f"{mb:.1f}" for mb in resident) + " MB")
+        judged(f"resident memory of {program}, 1,000 Services x 3", max(resident), 30, "MB")
+
+    seconds = 60 if FULL else 20
+    time.sleep(5)
+    asked = fl.kubernetes.requests(seconds)
+    for component, limit in (("controller", 1.0), ("speaker", 0.2)):
+        for pod in fl.kubernetes.pods(component):
+            requests = asked.get((f"{NAMESPACE}:fairlead-{component}", pod["metadata"]["name"]), [])
+            print(f"figure idle {pod['metadata']['name']}: {len(requests) / seconds:.2f} requests/s {dict(collections.Counter(requests))}")
+            assert len(requests) / seconds < limit
+
+    for i in range(count):
+        api.delete(service(f"many{i}"))
+    api.delete(pool("many"))
+    api.delete(l2_advertisement("many"))
+    started = time.monotonic()
+    wait_until(lambda: not any(last in json.dumps(list(n.elements().values())) for n in fl.nodes.values()), 120, "the elements go", 0.5)
+    print(f"figure elements gone {time.monotonic() - started:.1f} s after the last deletion")
+
+
+class Flaps:
+    """Watches VIPs from outside while something happens: who answers ARP, and whether connections fail."""
+
+    def __init__(self, fl, ips):
+        self.fl, self.ips = fl, ips
+        self.owners = {ip: [] for ip in ips}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self):
+        while not self._stop.is_set():
+            for ip in self.ips:
+                self.owners[ip].append(tuple(self.fl.kubernetes.owners(self.fl.client, ip)))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(30)
+
+
+def test_reboot_without_the_api_server(fl):
+    """A node loses its containers and its rules while no API server answers; it forwards and announces from its state
+    file. Then the API server returns, and nobody outside notices."""
+    api, kube = fl.api, fl.kubernetes
+    # Endpoints elsewhere: a pod of the node itself would come back with another address, which nobody can announce now.
+    api.create(deployment("far", replicas=2, nodes=["node2", "node3"]))
+    names = [f"far{i}" for i in range(8)]
+    for name in names:
+        api.create(service(name, app="far"))
+    ips = {name: fl.external_ip(name) for name in names}
+    wait_until(lambda: sum(is_ready(p) for p in api.pods("default", app="far")) == 2, 60, "the pods ready")
+    for ip in ips.values():
+        wait_until(lambda: fl.client.curl(ip), 20, f"an answer from {ip}")
+    owners = {ip: wait_until(lambda: kube.owners(fl.client, ip), 10, f"an owner of {ip}") for ip in ips.values()}
+    assert all(len(o) == 1 for o in owners.values()), owners
+    gone = fl.nodes["node1"]
+    theirs = [ip for ip, o in owners.items() if o == [gone.name]]
+    assert theirs, f"node1 announces none of eight: {owners}"
+    speaker = next(p["metadata"]["name"] for p in kube.pods("speaker") if p["spec"]["nodeName"] == gone.name)
+    statuses = {n: api.service(n)["status"] for n in names}
+    time.sleep(2)  # the state file is written behind changes
+
+    kube.control_plane.run("true")
+    from kube import run
+    run(["docker", "kill", kube.control_plane.container])
+    try:
+        gone.kill_containers(speaker)
+        gone.run("nft", "flush", "ruleset")
+        for table in gone.tables():
+            if table != "fairlead-anchor":
+                gone.run("nft", "delete", "table", "inet", table, check=False)
+        gone.run("conntrack", "-F", check=False)
+        assert not [t for t in gone.tables() if t.startswith("fairlead") and t != "fairlead-anchor"]
+        fl.client.run("ip", "neigh", "flush", "all")
+        rebooted = time.monotonic()
+        wait_until(lambda: kube.owners(fl.client, theirs[0]) == [gone.name], 90, f"node1 announces {theirs[0]} again")
+        announced = time.monotonic() - rebooted
+        wait_until(lambda: fl.client.curl(theirs[0]), 30, f"an answer from {theirs[0]}")
+        print(f"figure without the API server: announced again {announced:.1f} s, forwarded {time.monotonic() - rebooted:.1f} s after the crash")
+        for ip in ips.values():
+            assert kube.owners(fl.client, ip) == owners[ip] and fl.client.curl(ip)
+    finally:
+        run(["docker", "start", kube.control_plane.container])
+    with Flaps(fl, list(ips.values())) as flaps, fl.client.knocking(theirs[0]) as answers:
+        wait_until(lambda: ready(api), 60, "the API server", 0.2)
+        time.sleep(20)
+    assert {ip: set(seen) for ip, seen in flaps.owners.items()} == {ip: {tuple(o)} for ip, o in owners.items()}
+    failed = [t for t, a in answers if not a]
+    assert len(answers) > 50 and not failed, f"{len(failed)} of {len(answers)} failed"
+    assert {n: api.service(n)["status"] for n in names} == statuses
+    # ... and it is no museum: what changes now is seen.
+    api.create(service("after", app="far"))
+    ip = fl.external_ip("after", 60)
+    wait_until(lambda: fl.client.curl(ip), 30, "an answer from a Service made after it")
+    for name in [*names, "after"]:
+        api.delete(service(name))
+
+
+def ready(api):
+    try:
+        return api.call("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+class Addresses(threading.Thread):
+    """Every address that a Service of that name ever had, from a watch."""
+
+    def __init__(self, api, prefix):
+        super().__init__(daemon=True)
+        self.history = collections.defaultdict(list)
+        self.doubled = []
+        self._prefix, self._api = prefix, api
+        listed = api.get("/api/v1/namespaces/default/services")
+        self._now = {s["metadata"]["name"]: address(s) for s in listed["items"] if address(s)}
+        self._connection = api.connection(timeout=1200)
+        self._connection.request("GET", "/api/v1/namespaces/default/services?watch=1&resourceVersion=" + listed["metadata"]["resourceVersion"])
+        self._answer = self._connection.getresponse()
+        self.start()
+
+    def run(self):
+        for line in self._answer:
+            event = json.loads(line)
+            name, ip = event["object"]["metadata"]["name"], address(event["object"])
+            if event["type"] == "DELETED":
+                self._now.pop(name, None)
+                continue
+            if not ip:
+                if self._now.pop(name, None):
+                    self.history[name].append(None)
+                continue
+            if ip in [other for n, other in self._now.items() if n != name]:
+                self.doubled.append((name, ip))
+            self._now[name] = ip
+            if name.startswith(self._prefix) and self.history[name][-1:] != [ip]:
+                self.history[name].append(ip)
+
+
+def test_leader_killed_while_services_are_made(fl):
+    """Two controllers, the leader killed again and again: no address is given twice or changed."""
+    api, kube = fl.api, fl.kubernetes
+    count, kills = (500, 10) if FULL else (100, 3)
+    api.create(pool("killed", ["10.98.0.0/22"]))
+    wait_until(fl.leader, 30, "a leader")
+    seen = Addresses(api, "killed")
+    made, gaps = 0, []
+    for kill in range(kills):
+        holder = wait_until(fl.leader, 90, "a leader")
+        pod = next((p for p in kube.pods("controller") if p["metadata"]["name"] in holder), None)
+        assert pod, f"the Lease's holder {holder} names no pod"
+        upto = count * (kill + 1) // kills
+        while made < upto:
+            api.create(service(f"killed{made}", annotations={"fairlead.io/address-pool": "killed"}))
+            made += 1
+            if made == upto - (upto - count * kill // kills) // 2:  # in the middle
+                fl.nodes[pod["spec"]["nodeName"]].kill_containers(pod["metadata"]["name"], "controller")
+                killed, had = time.monotonic(), len(seen.history)
+        wait_until(lambda: fl.leader() not in (None, holder) or len(seen.history) == made, 120, f"another leader than {holder}", 0.1)
+        gaps.append(time.monotonic() - killed)
+    wait_until(lambda: len(seen.history) == count, 180, lambda: f"addresses: {len(seen.history)} of {count}", 0.2)
+    print(f"figure leader killed {kills} times during {count} Services; a new one after " + ", ".join(f"{g:.1f}" for g in gaps) + " s")
+    time.sleep(2)
+    assert not seen.doubled
+    assert {n: h for n, h in seen.history.items() if len(h) != 1} == {}
+    assert len({h[0] for h in seen.history.values()}) == count
+    for i in range(count):
+        api.delete(service(f"killed{i}"))
+    api.delete(pool("killed"))
+
+
+def test_uninstall_leaves_nothing(fl):
+    """The two steps that the chart's notes name."""
+    kube = fl.kubernetes
+    assert any(t.startswith("fairlead-") for n in fl.nodes.values() for t in n.tables())
+    kube.helm("upgrade", "fairlead", CHART, "--namespace", NAMESPACE, "--reuse-values", "--set", "cleanup=true")
+    kube.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/fairlead-speaker", "--timeout=90s")
+    kube.helm("uninstall", "fairlead", "--namespace", NAMESPACE)
+    kube.kubectl("delete", "crd", "-l", "app.kubernetes.io/part-of=fairlead")
+    assert {name: [t for t in n.tables() if "fairlead" in t] for name, n in fl.nodes.items()} == {name: [] for name in fl.nodes}
+    left = kube.kubectl("get", "clusterroles,clusterrolebindings,crds,deployments,daemonsets,serviceaccounts,roles,rolebindings", "-A", "-o", "name")
+    assert "fairlead" not in left.replace(NAMESPACE, "")
+    wait_until(lambda: not kube.pods("speaker") and not kube.pods("controller"), 60, "the pods are gone")
+    assert not fl.client.curl(fl.ip)
