@@ -5,7 +5,7 @@ set -uo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 RESULTS=$ROOT/build/results
 PYTHON=/usr/bin/python3 # Debian's, for which pytest, yaml and scapy are installed
-PARTS=(layering unit lab sanitize bench)
+PARTS=(layering unit lab cluster sanitize bench)
 # Unit tests that start threads: the loop's post() is the only door between them. The thread sanitizer looks at these.
 TSAN_TESTS=(loop_test folder_source_test)
 # Lab tests under a sanitizer look for other faults than the first run did: this share of their repetitions is enough.
@@ -18,6 +18,8 @@ tests/run.sh [PART...] [--full]
   layering   includes against the arrows of the design (tests/unit/layering.py); needs no build
   unit       ctest -L unit, release build: no root, no network
   lab        pytest tests/lab, release build: network namespaces, real kernel; needs root
+  cluster    pytest tests/cluster, release build: a real Kubernetes in containers, Fairlead as its chart installs it; needs root,
+             Docker and Go, and is skipped where they are missing. Compiles Kubernetes first, once for each machine
   sanitize   unit and lab once more with ASan + UBSan, the loop's unit tests with TSan
   bench      what is promised about time and memory, measured (tests/bench)
 
@@ -39,7 +41,7 @@ for argument in "$@"; do
   case $argument in
     --help | -h) usage; exit 0 ;;
     --full) export FAIRLEAD_FULL=1 ;;
-    layering | unit | lab | sanitize | bench) selected+=("$argument") ;;
+    layering | unit | lab | cluster | sanitize | bench) selected+=("$argument") ;;
     *) echo "tests/run.sh: \"$argument\" is neither a part (${PARTS[*]}) nor an option (--full, --help)" >&2; exit 2 ;;
   esac
 done
@@ -164,6 +166,13 @@ pytest_lab() {
     -p no:cacheprovider --basetemp="$1/tmp" --junitxml="$1/pytest.xml"
 }
 
+# Figures are printed. What it builds for Kubernetes is kept outside the tree.
+part_cluster() {
+  # The time limit is for a first run, which compiles Kubernetes.
+  FAIRLEAD_BIN=${FAIRLEAD_BIN:-$ROOT/build/release/bin} timeout --foreground -k 120 90m "$PYTHON" -m pytest tests/cluster \
+    -q -s -rsf --durations=5 -p no:cacheprovider --basetemp="$1/tmp" --junitxml="$1/pytest.xml"
+}
+
 part_unit() { ctest_unit "$1" build/release; }
 part_lab() { pytest_lab "$1" "${FAIRLEAD_BIN:-$ROOT/build/release/bin}"; }
 part_bench() { FAIRLEAD_BIN=${FAIRLEAD_BIN:-$ROOT/build/release/bin} "$PYTHON" tests/bench/bench.py --junit "$1/bench.xml"; }
@@ -219,7 +228,7 @@ part_tsan() {
 is_selected layering && part layering "includes against the arrows, and whether planted faults are found" part_layering
 
 has_release=yes
-if is_selected unit || { [ -z "${FAIRLEAD_BIN:-}" ] && { is_selected lab || is_selected bench; }; }; then
+if is_selected unit || { [ -z "${FAIRLEAD_BIN:-}" ] && { is_selected lab || is_selected cluster || is_selected bench; }; }; then
   part build "cmake --preset release; cmake --build --preset release -j${FAIRLEAD_JOBS:-2}" part_build || has_release=
 fi
 for name in unit lab; do
@@ -227,6 +236,17 @@ for name in unit lab; do
   case $name in unit) title="ctest -L unit" ;; lab) title="pytest tests/lab" ;; esac
   if [ -n "$has_release" ]; then part $name "$title" part_$name; else not_run $name "the release build failed"; fi
 done
+
+if is_selected cluster; then
+  if reason=$("$PYTHON" tests/cluster/kube.py); then
+    skipped=$((skipped + 1))
+    not_run cluster "skipped: $reason"
+  elif [ -n "$has_release" ]; then
+    part cluster "pytest tests/cluster" part_cluster
+  else
+    not_run cluster "the release build failed"
+  fi
+fi
 
 if is_selected sanitize; then
   if part "asan build" "AddressSanitizer and UndefinedBehaviorSanitizer" part_asan_build; then

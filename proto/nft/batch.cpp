@@ -202,6 +202,11 @@ void Batch::add_spread_chain(std::string_view table, std::string_view chain, std
     return out;
   };
   add_chain(table, chain);
+  {
+    // It may be there from an earlier time: all its rules go, and come anew.
+    const Message message(*this, NFT_MSG_DELRULE, NLM_F_REQUEST, NFPROTO_INET);
+    rule_head(table, chain);
+  }
   for (const Family family : {Family::v4, Family::v6}) {
     const auto nfproto = family == Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
     const Message message(*this, NFT_MSG_NEWRULE, kRuleFlags, NFPROTO_INET);

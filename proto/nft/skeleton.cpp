@@ -1,5 +1,6 @@
 #include "proto/nft/skeleton.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -31,18 +32,29 @@ bool is_rare_class(std::string_view chain) {
 void Skeleton::add_chain(const Part& part) {
   if (part.name.starts_with(kMarker)) {
     marker_ = part.name;
-  } else if (!is_rare_class(part.name)) {
+  } else if (is_rare_class(part.name)) {
+    rare_rules_[part.name];
+  } else {
     chains_[part.name] = mix(chains_[part.name], part.hash);
   }
 }
 
 void Skeleton::add_rule(const Part& part) {
-  if (!part.name.starts_with(kMarker) && !is_rare_class(part.name)) chains_[part.name] = mix(chains_[part.name], part.hash);
+  if (is_rare_class(part.name)) {
+    ++rare_rules_[part.name];
+  } else if (!part.name.starts_with(kMarker)) {
+    chains_[part.name] = mix(chains_[part.name], part.hash);
+  }
 }
 
 void Skeleton::add_set(const Part& part) {
   // Anonymous sets ("__set0") belong to their rule and cannot be changed.
   if (!part.name.starts_with("__")) sets_[part.name] = part.hash;
+}
+
+bool Skeleton::has_damaged_class() const {
+  constexpr int kRules = 3;  // one for each family, and the counted drop
+  return std::any_of(rare_rules_.begin(), rare_rules_.end(), [](const auto& chain) { return chain.second != kRules; });
 }
 
 std::uint64_t Skeleton::fingerprint() const {

@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 
@@ -114,6 +115,9 @@ std::vector<Event> parse(ByteView in) {
       case RTM_NEWADDR: event = parse_address(body, false); break;
       case RTM_DELADDR: event = parse_address(body, true); break;
       case NLMSG_DONE: event = Done{}; break;
+      case NLMSG_ERROR:
+        if (const int error = load<int>(body).value_or(-EIO); error < 0 && error > -4096) event = Failed{-error};
+        break;
       default: break;
     }
     if (event) out.push_back(std::move(*event));

@@ -47,7 +47,12 @@ struct AddressGone {
 struct Done {
   bool operator==(const Done&) const = default;
 };
-using Event = std::variant<Link, LinkGone, Address, AddressGone, Done>;
+/// The kernel refused a request.
+struct Failed {
+  int error = 0;  // errno
+  bool operator==(const Failed&) const = default;
+};
+using Event = std::variant<Link, LinkGone, Address, AddressGone, Done, Failed>;
 
 /// The events of one datagram; what is not about links or addresses is left out.
 std::vector<Event> parse(ByteView datagram);

@@ -54,7 +54,7 @@ class ApiClient {
 
   /// The servers that are configured come first, these after them. Those of earlier calls are forgotten.
   virtual void learn_servers(std::vector<ApiServer> servers) = 0;
-  /// Blocks until nothing that was sent is unanswered; false: not in that time. For an orderly end only.
+  /// Blocks until every request (not the watches) is answered; false: not in that time. For an orderly end only.
   virtual bool drain(Duration most) = 0;
 };
 

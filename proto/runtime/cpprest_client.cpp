@@ -18,6 +18,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pplx/threadpool.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -66,7 +67,7 @@ constexpr Duration kHeadersWithin = std::chrono::seconds(15);
 constexpr Duration kMostSilence = std::chrono::seconds(75);
 constexpr Duration kStreamTimeout = std::chrono::seconds(120);  // the library's own: behind ours
 constexpr Duration kTokenAge = std::chrono::seconds(60);
-constexpr std::size_t kMostQueued = 64;  // chunks of one watch that the loop has not looked at
+constexpr std::size_t kMostQueued = 512;  // chunks of one watch that the loop has not looked at; an event is about one
 
 /// Pushes what is read of a response to `sink`, in the pool; the next read waits for the sink's task.
 template <class Sink>
@@ -369,6 +370,7 @@ struct StreamState {
   std::size_t queued = 0;
   std::optional<pplx::task_completion_event<std::size_t>> held;  // the reader waits for the loop
   std::size_t held_bytes = 0;
+  bool is_over = false;  // nobody takes any more: nobody waits
 
   /// Loop: one chunk less is queued; `all`: nobody reads any more.
   void taken(bool all = false) {
@@ -377,6 +379,7 @@ struct StreamState {
     {
       const std::lock_guard lock(mutex);
       if (!all) --queued;
+      is_over = is_over || all;
       if (held && (all || queued < kMostQueued / 2)) {
         go.swap(held);
         bytes = held_bytes;
@@ -392,7 +395,7 @@ pplx::task<std::size_t> push(const std::shared_ptr<StreamState>& state, std::str
   std::optional<pplx::task_completion_event<std::size_t>> wait;
   {
     const std::lock_guard lock(state->mutex);
-    if (++state->queued >= kMostQueued && !state->cancel.get_token().is_canceled()) {
+    if (++state->queued >= kMostQueued && !state->is_over) {
       wait.emplace();
       state->held = wait;
       state->held_bytes = bytes.size();
@@ -408,8 +411,8 @@ pplx::task<std::size_t> push(const std::shared_ptr<StreamState>& state, std::str
 
 class Stream final : public ApiStream {
  public:
-  Stream(Loop& loop, std::shared_ptr<StreamState> state, std::function<void(std::string)> silent)
-      : state_(std::move(state)), timer_(loop, [this] { silent_(is_open_ ? "it is silent" : "it does not answer"); }), silent_(std::move(silent)) {
+  Stream(Loop& loop, std::shared_ptr<StreamState> state, std::function<void(bool)> silent)
+      : state_(std::move(state)), timer_(loop, [this] { silent_(is_open_); }), silent_(std::move(silent)) {
     timer_.arm(kHeadersWithin);
   }
   ~Stream() override { close(); }
@@ -432,7 +435,7 @@ class Stream final : public ApiStream {
   std::shared_ptr<StreamState> state_;
   bool is_open_ = false;
   Timer timer_;
-  std::function<void(std::string)> silent_;
+  std::function<void(bool)> silent_;
 };
 
 class CpprestClient final : public ApiClient {
@@ -452,6 +455,7 @@ class CpprestClient final : public ApiClient {
     }
     cancel_in_pool(all_);
     flight_->wait(std::chrono::hours(1));
+    watching_->wait(std::chrono::hours(1));
   }
 
   void send(ApiRequest request, std::function<Task(ApiReply)> on_pool) override {
@@ -523,14 +527,15 @@ class CpprestClient final : public ApiClient {
       const auto last = ended;  // it may destroy the stream, and us with it
       last(status, fault);
     };
-    // Posted: what ends a stream may destroy it, and its timer is what calls here.
-    auto stream = std::make_unique<Stream>(loop_, state, [end, &loop = loop_](std::string what) {
-      loop.post([end, what = std::move(what)] { end(0, what); });
+    // Posted: what ends a stream may destroy it, and its timer is what calls here. Silence after the headers is no fault
+    // of the server's as far as anybody knows: a kind that has not changed since the server started has no bookmarks.
+    auto stream = std::make_unique<Stream>(loop_, state, [end, &loop = loop_](bool was_open) {
+      loop.post([end, was_open] { was_open ? end(200, "") : end(0, "it does not answer"); });
     });
     Stream* const raw = stream.get();
     state->on_activity = [raw] { raw->activity(); };
-    flight_->begin();
-    const auto settle = [state, end, flight = flight_, &loop = loop_](int status, std::string fault) {
+    watching_->begin();
+    const auto settle = [state, end, flight = watching_, &loop = loop_](int status, std::string fault) {
       loop.post([state, end, status, fault = std::move(fault)] { end(status, fault); });
       flight->end();
     };
@@ -629,7 +634,8 @@ class CpprestClient final : public ApiClient {
   std::size_t current_ = 0;
   std::vector<std::weak_ptr<StreamState>> streams_;
   pplx::cancellation_token_source all_;  // requests
-  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
+  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();    // requests
+  std::shared_ptr<Flight> watching_ = std::make_shared<Flight>();  // streams
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

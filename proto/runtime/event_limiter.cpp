@@ -53,7 +53,10 @@ std::optional<TimePoint> EventLimiter::next() const {
   return out;
 }
 
+/// When there is no room: at most once a second, since it looks at all of them.
 void EventLimiter::forget(TimePoint now) {
+  if (forgot_ && now - *forgot_ < std::chrono::seconds(1)) return;
+  forgot_ = now;
   std::erase_if(series_, [&](const auto& entry) { return !entry.second.is_pending && now - entry.second.written >= kEvery; });
 }
 

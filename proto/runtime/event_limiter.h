@@ -49,6 +49,7 @@ class EventLimiter {
   };
   void forget(TimePoint now);
   std::map<std::pair<api::Key, std::string>, Series> series_;
+  std::optional<TimePoint> forgot_;
 };
 
 }  // namespace fairlead::runtime

@@ -223,8 +223,11 @@ void add_line(api::Kind kind, std::string_view line, Chunk& chunk) {
   using Type = kube::WatchEvent::Type;
   auto parsed = kube::parse_watch_event(line);
   if (const auto* const error = std::get_if<kube::FieldError>(&parsed)) {
-    chunk.error = -1;
-    chunk.message = error->what;
+    // The answer to a watch that is refused is a Status and no event; its body may come before its HTTP status is known.
+    const Json document = Json::parse(line, nullptr, false);
+    const bool is_status = text_at(document, "kind") == "Status" && at(document, "code").is_number_integer();
+    chunk.error = is_status ? at(document, "code").get<int>() : -1;
+    chunk.message = is_status ? text_at(document, "message") : error->what;
     return;
   }
   const auto& event = std::get<kube::WatchEvent>(parsed);

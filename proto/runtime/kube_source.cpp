@@ -35,6 +35,7 @@ constexpr int kLeastWatch = 240;  // seconds
 constexpr int kMostWatch = 480;
 constexpr Duration kSaveAfter = seconds(1);
 constexpr int kSaveShare = 20;  // a save may cost a twentieth of the time
+constexpr std::size_t kEventsInFlight = 4;
 constexpr Duration kReleaseWithin = seconds(2);
 
 std::int64_t wall_seconds() {
@@ -95,6 +96,14 @@ class Reflector {
       backoff_.reset();
       retry_.arm(Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
     }
+  }
+  /// A write of ours made this version. Versions are opaque; that a longer or larger number is the newer one is a guess
+  /// which costs a conflict when it is wrong.
+  void advance(const kube::Name& name, const std::string& version) {
+    const auto found = held_.find(name);
+    if (found == held_.end()) return;
+    std::string& known = found->second.resource_version;
+    if (std::pair(version.size(), std::string_view(version)) > std::pair(known.size(), std::string_view(known))) known = version;
   }
   /// From the state file, before anything else is known.
   void restore(const std::vector<std::string>& objects) {
@@ -399,7 +408,7 @@ class KubeSource final : public Source {
   }
 
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
-    if (const auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*write);
+    if (auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*std::move(write));
     arm_events();
   }
 
@@ -574,6 +583,7 @@ class KubeSource final : public Source {
     const Duration cost = loop_.now() - start;
     writer_->save(std::move(bytes), [this, cost](Duration disk) {
       save_after_ = std::max(kSaveAfter, (cost + disk) * kSaveShare);
+      ::malloc_trim(0);  // what it was made in, and what others made of the objects meanwhile
       if (is_saved_dirty_) on_dirty(api::Kind::service);
     });
   }
@@ -617,6 +627,9 @@ class KubeSource final : public Source {
   void begin(Job job) {
     const Held* const held = find(job.key);
     if (held == nullptr) return finish(std::move(job.done), Error{Errc::not_found, "write " + job.key.str() + ": there is no such object"});
+    if (held->resource_version.empty()) {  // from the state file: what the server has is not known
+      return finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": it was not listed yet"});
+    }
     if (job.pool) return send_pool(std::move(job), *held);
     const auto object = decode(job.key.kind, held->bytes);
     FL_CHECK(object.has_value(), "what was encoded can be decoded");
@@ -640,7 +653,17 @@ class KubeSource final : public Source {
   void send_pool(Job job, const Held& held) {
     const std::string path = object_path(job.key) + "/status?" + std::string(kServerTimeout);
     std::string patch = pool_status_patch(*job.pool, held.resource_version);
-    send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable { conclude(job, answer); });
+    send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable {
+      // The next status may be due before the watch shows this one, and is not made of what is in the object.
+      if (answer.is_success()) advance(job.key, answer.resource_version);
+      conclude(job, answer);
+    });
+  }
+
+  void advance(const api::Key& key, const std::string& version) {
+    for (const auto& reflector : reflectors_) {
+      if (reflector->kind() == key.kind) reflector->advance(key.name, version);
+    }
   }
 
   void conclude(Job& job, const Answer& answer) {
@@ -669,19 +692,38 @@ class KubeSource final : public Source {
     if (next && !event_timer_.is_armed()) event_timer_.arm(std::max(Duration{}, *next - loop_.now()));
   }
   void flush_events() {
-    for (const EventWrite& write : events_.due(loop_.now())) send_event(write);
+    for (EventWrite& write : events_.due(loop_.now())) send_event(std::move(write));
+    pump_events();
     arm_events();
   }
 
-  void send_event(const EventWrite& write) {
-    if (!bucket_.take(loop_.now())) return;  // losing one is no error
+  /// A storm of Events is no reason to open a connection for each; losing one is no error.
+  void send_event(EventWrite write) {
+    if (waiting_events_.size() < EventLimiter::kMost) waiting_events_.push_back(std::move(write));
+    pump_events();
+  }
+  void pump_events() {
+    while (!waiting_events_.empty() && events_in_flight_ < kEventsInFlight && bucket_.take(loop_.now())) {
+      const EventWrite write = std::move(waiting_events_.front());
+      waiting_events_.pop_front();
+      ++events_in_flight_;
+      post_event(write);
+    }
+    if (!waiting_events_.empty() && events_in_flight_ == 0) event_timer_.arm(bucket_.wait(loop_.now()) + milliseconds(1));
+  }
+  void event_answered() {
+    --events_in_flight_;
+    pump_events();
+  }
+
+  void post_event(const EventWrite& write) {
     const auto series = std::pair(write.about, write.reason);
     const auto named = event_names_.find(series);
     if (write.is_first || named == event_names_.end()) return create_event(write);
     const std::string path = events_path(event_namespace(write.about)) + "/" + percent_encoded(named->second);
     client_->send({ApiRequest::Method::patch, path, event_patch(write, wall_seconds()), kMergePatch, kWriteTimeout},
                   [this, write](const ApiReply& reply) -> Task {
-                    if (reply.status != 404) return nullptr;
+                    if (reply.status != 404) return [this] { event_answered(); };
                     return [this, write] { create_event(write); };  // events end after an hour
                   });
   }
@@ -696,9 +738,11 @@ class KubeSource final : public Source {
     event_names_[{write.about, write.reason}] = name;
     std::string body = event_body(write, name, uid, options_.reporting, wall_seconds());
     client_->send({ApiRequest::Method::post, events_path(event_namespace(write.about)), std::move(body), kJsonBody, kWriteTimeout},
-                  [](const ApiReply& reply) -> Task {
-                    if (reply.status >= 200 && reply.status < 300) return nullptr;
-                    return [status = reply.status, fault = reply.fault] { log::debug("event_lost", {{"status", status}, {"what", fault}}); };
+                  [this](const ApiReply& reply) -> Task {
+                    return [this, status = reply.status, fault = reply.fault] {
+                      if (status < 200 || status >= 300) log::debug("event_lost", {{"status", status}, {"what", fault}});
+                      event_answered();
+                    };
                   });
   }
 
@@ -783,12 +827,17 @@ class KubeSource final : public Source {
   void release() {
     if (!election_ || election_->left(loop_.now()) == Duration{}) return;
     if (!client_->drain(kWriteTimeout)) return;
-    // An answer to a renewal may have come that the loop has not seen: then the version is old, and this a conflict.
-    LeaseRecord record = *election_->record();
-    record.holder.clear();
-    record.duration = seconds(1);
-    const std::string path = leases_path(options_.ns) + "/" + lease_ + "?" + std::string(kServerTimeout);
-    client_->send({ApiRequest::Method::put, path, lease_body(record, lease_, options_.ns), kJsonBody, kReleaseWithin},
+    // Read again: the answer to a renewal may have come that the loop will not see any more.
+    const std::string path = leases_path(options_.ns) + "/" + lease_;
+    const auto record = std::make_shared<std::optional<LeaseRecord>>();
+    client_->send({ApiRequest::Method::get, path, "", "", kReleaseWithin}, [record](const ApiReply& reply) -> Task {
+      if (reply.status == 200) *record = read_lease(reply.body);
+      return nullptr;
+    });
+    if (!client_->drain(kReleaseWithin) || !*record || (*record)->holder != election_->identity()) return;
+    (*record)->holder.clear();
+    (*record)->duration = seconds(1);
+    client_->send({ApiRequest::Method::put, path + "?" + std::string(kServerTimeout), lease_body(**record, lease_, options_.ns), kJsonBody, kReleaseWithin},
                   [](const ApiReply&) -> Task { return nullptr; });
     client_->drain(kReleaseWithin);
   }
@@ -820,6 +869,8 @@ class KubeSource final : public Source {
   bool is_pump_posted_ = false;
 
   EventLimiter events_;
+  std::deque<EventWrite> waiting_events_;
+  std::size_t events_in_flight_ = 0;
   std::map<std::pair<api::Key, std::string>, std::string> event_names_;
 
   std::optional<LeaseElection> election_;

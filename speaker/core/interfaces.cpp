@@ -5,6 +5,7 @@ namespace fairlead::speaker {
 Result<NamePatterns> NamePatterns::compile(std::span<const std::string> patterns) {
   NamePatterns out;
   for (const std::string& pattern : patterns) {
+    if (pattern.empty()) continue;  // would match every name; who writes "" means none
     auto compiled = std::unique_ptr<regex_t, Free>(new regex_t{});
     if (const int error = regcomp(compiled.get(), pattern.c_str(), REG_EXTENDED | REG_NOSUB); error != 0) {
       char text[128];
@@ -52,7 +53,7 @@ std::optional<Unfit> unfit(const rtnl::Link& link, const NamePatterns& excluded)
   if (link.master.value != 0) return Unfit::enslaved;
   if (excluded.matches(link.name)) return Unfit::excluded;
   if (!link.is_up) return Unfit::not_up;
-  // Nothing can be sent without a carrier; when it is back, the interface comes back, with a burst on it.
+  // Nothing can be sent without a carrier; when it is back, the interface comes back and is announced on at once.
   if (!link.has_carrier) return Unfit::no_carrier;
   return std::nullopt;
 }

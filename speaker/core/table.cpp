@@ -1,8 +1,9 @@
 #include "speaker/core/table.h"
 
 #include <algorithm>
-#include <functional>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace fairlead::speaker {
 namespace {
@@ -32,24 +33,30 @@ bool is_frontend(Map map) {
 std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft::Element> elements) {
   std::vector<Conflict> conflicts;
   Contribution& mine = owners_[owner.name];
-  for (const nft::ElementKey& key : mine.keys) {
-    const auto found = claims_.find(key);
-    if (found == claims_.end()) continue;
-    found->second.erase(mine.owner);
+  for (const nft::ElementKey* key : std::exchange(mine.keys, {})) {
+    const auto found = claims_.find(*key);
+    touched_.insert(*key);
+    std::erase_if(found->second, [&](const Claim& c) { return c.by == &mine; });
     if (found->second.empty()) claims_.erase(found);
-    touched_.insert(key);
   }
   mine.owner = owner;
-  mine.keys.clear();
   mine.keys.reserve(elements.size());
   for (nft::Element& e : elements) {
-    Claims& claims = claims_[e.key];
-    touched_.insert(e.key);
-    if (claims.insert_or_assign(owner, std::move(e.value)).second) mine.keys.push_back(e.key);
-    if (is_frontend(e.key.map) && claims.size() > 1) {
-      conflicts.push_back({e.key, claims.begin()->first.name, owner.name == claims.begin()->first.name
-                                                                 ? std::next(claims.begin())->first.name
-                                                                 : owner.name});
+    const auto at = claims_.try_emplace(std::move(e.key)).first;
+    Claims& claims = at->second;
+    touched_.insert(at->first);
+    // An element named twice by one owner is one element; the last value counts.
+    const auto twin = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) { return c.by == &mine; });
+    if (twin != claims.end()) {
+      twin->value = std::move(e.value);
+      continue;
+    }
+    const auto place = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) { return owner < c.by->owner; });
+    claims.insert(place, {&mine, std::move(e.value)});
+    mine.keys.push_back(&at->first);
+    if (is_frontend(at->first.map) && claims.size() > 1) {
+      const bool wins = claims.front().by == &mine;
+      conflicts.push_back({at->first, claims.front().by->owner.name, wins ? claims[1].by->owner.name : owner.name});
     }
   }
   if (mine.keys.empty()) owners_.erase(owner.name);
@@ -58,7 +65,7 @@ std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft:
 
 const std::string* Desired::find(const nft::ElementKey& key) const {
   const auto found = claims_.find(key);
-  return found == claims_.end() ? nullptr : &found->second.begin()->second;
+  return found == claims_.end() ? nullptr : &found->second.front().value;
 }
 
 void Table::reset(Have have) {
@@ -91,7 +98,7 @@ Steps Table::steps() {
   // By map, so that a fill cut into several transactions adds what is pointed at first, and a removal cut into several
   // takes it last. Within a map removals go first, as an interval may take the place of one that it overlaps; then by key,
   // so that the same change is the same bytes.
-  const auto place = [](const Change& c) { return std::tuple(c.element.key.map, c.kind != Change::Kind::remove, std::cref(c.element.key.bytes)); };
+  const auto place = [](const Change& c) { return std::tuple(c.element.key.map, c.kind != Change::Kind::remove, std::string_view(c.element.key.bytes)); };
   const auto before = [&](const Change& a, const Change& b) { return place(a) < place(b); };
   std::sort(out.first.begin(), out.first.end(), before);
   std::sort(out.second.rbegin(), out.second.rend(), before);

@@ -26,6 +26,10 @@ struct Owner {
 
 class Desired {
  public:
+  Desired() = default;
+  Desired(Desired&&) = default;  // not copied: contributions point into the nodes of their own maps
+  Desired& operator=(Desired&&) = default;
+
   /// A frontend that this owner wanted and another one has.
   struct Conflict {
     nft::ElementKey key;
@@ -42,17 +46,21 @@ class Desired {
   std::size_t size() const { return claims_.size(); }
   template <class F>
   void for_each(F fn) const {
-    for (const auto& [key, claims] : claims_) fn(key, claims.begin()->second);
+    for (const auto& [key, claims] : claims_) fn(key, claims.front().value);
   }
 
  private:
   friend class Table;
-  using Claims = std::map<Owner, std::string>;
-  std::unordered_map<nft::ElementKey, Claims> claims_;
   struct Contribution {
     Owner owner;
-    std::vector<nft::ElementKey> keys;
+    std::vector<const nft::ElementKey*> keys;  // of claims_, whose nodes stay where they are
   };
+  struct Claim {
+    const Contribution* by;
+    std::string value;
+  };
+  using Claims = std::vector<Claim>;  // by precedence; nearly always one
+  std::unordered_map<nft::ElementKey, Claims> claims_;
   std::map<kube::Name, Contribution> owners_;
   std::unordered_set<nft::ElementKey> touched_;
 };

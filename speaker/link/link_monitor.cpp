@@ -68,6 +68,7 @@ Result<void> LinkMonitor::dump(ByteView request, const std::function<void(rtnl::
     if (n < 0) return system_error("read an rtnetlink dump", errno);
     for (rtnl::Event& event : rtnl::parse(ByteView(buffer, static_cast<std::size_t>(n)))) {
       if (std::holds_alternative<rtnl::Done>(event)) return {};
+      if (const auto* failed = std::get_if<rtnl::Failed>(&event)) return system_error("rtnetlink dump", failed->error);
       each(std::move(event));
     }
   }

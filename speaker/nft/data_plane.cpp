@@ -1,5 +1,6 @@
 #include "speaker/nft/data_plane.h"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ constexpr std::size_t kBatchBytes = 1 << 20;  // some 15,000 elements: packets a
 constexpr Duration kPlanSlice = 2ms;
 constexpr std::size_t kPlanStep = 16;          // Services between two looks at the clock
 constexpr Duration kLookDelay = 5ms;
+constexpr Duration kLookPause = 100ms;
 constexpr Duration kFirstBackoff = 50ms;
 constexpr Duration kLastBackoff = 10s;
 
@@ -58,7 +60,9 @@ DataPlane::DataPlane(runtime::Loop& loop, Planner& planner, std::unique_ptr<NftS
       look_timer_(loop, [this] { look(); }),
       retry_timer_(loop, [this] { work(); }) {
   monitor_ = loop_.watch(session_->monitor_fd(), EPOLLIN, [this](std::uint32_t) {
-    if (session_->others_touched_our_tables() && is_attached_) look_timer_.arm_if_idle(kLookDelay);
+    if (!session_->others_touched_our_tables() || !is_attached_) return;
+    // At once, but not for ever: somebody who touches our table all the time must not keep us dumping it.
+    look_timer_.arm_if_idle(std::max<Duration>(kLookDelay, last_look_ + kLookPause - loop_.now()));
   });
 }
 
@@ -94,7 +98,8 @@ Result<void> DataPlane::attach() {
     const bool same_layout = serving->name == table_name(options_.layout) || serving->name == table_name(options_.layout, true);
     const auto skeleton = session_->skeleton(serving->name);
     if (!skeleton) return skeleton.error();
-    if (have && same_layout && skeleton->marker() == nft::marker_name(template_hash(), skeleton->fingerprint())) {
+    if (have && same_layout && !skeleton->has_damaged_class() &&
+        skeleton->marker() == nft::marker_name(template_hash(), skeleton->fingerprint())) {
       table_ = serving->name;
       is_dormant_ = false;
       planner_.table().reset(std::move(*have));
@@ -163,6 +168,7 @@ bool DataPlane::plan_slice() {
   const TimePoint end = loop_.now() + kPlanSlice;
   while (planner_.is_dirty() && loop_.now() < end) {
     for (const Desired::Conflict& c : planner_.plan_some(kPlanStep, loop_.now())) {
+      if (!told_conflicts_.insert(c.key.bytes + c.loser.str()).second) continue;
       log::warn("frontend_conflict", {{"frontend", nft::describe(c.key)}, {"winner", c.winner.str()}, {"loser", c.loser.str()}});
     }
   }
@@ -210,6 +216,7 @@ void DataPlane::in_sync() {
   counts_ = {};
   if (!is_synced_) {
     is_synced_ = true;
+    ::malloc_trim(0);  // the first fill needs more than anything after it
     synced_();
   }
 }
@@ -224,6 +231,7 @@ void DataPlane::failed(const Error& error) {
 
 void DataPlane::look() {
   if (!is_attached_) return;  // an attach is under way and looks by itself
+  last_look_ = loop_.now();
   log::info("table_touched", {{"table", table_}});
   is_attached_ = false;
   changed();

@@ -8,6 +8,7 @@
 ///   look      debounced after a notification, a failed batch, an overflow: dump, compare, mend
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "proto/runtime/loop.h"
@@ -63,6 +64,8 @@ class DataPlane {
   bool is_working_ = false;  // from the first change until everything is in sync
   Duration backoff_{};
   TimePoint started_{};
+  TimePoint last_look_{};
+  std::set<std::string> told_conflicts_;
   Counts counts_;
 
   runtime::Timer look_timer_;

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import threading
@@ -208,6 +209,10 @@ class Node:
         pids = self.run("pidof", program, check=False).split()
         return [int(re.search(r"VmRSS:\s+(\d+) kB", self.run("cat", f"/proc/{pid}/status"))[1]) / 1024 for pid in pids]
 
+    def pause_kubelet(self, is_paused=True):
+        """It is the container's first process, which nobody inside can stop."""
+        os.kill(int(run(["docker", "inspect", "-f", "{{.State.Pid}}", self.container])), signal.SIGSTOP if is_paused else signal.SIGCONT)
+
     def kill_containers(self, pod, container=None):
         """SIGKILL for the containers of a pod, its sandbox among them; `container`: only for that one."""
         query = [f'labels."io.kubernetes.pod.name"=={pod}']
@@ -234,11 +239,13 @@ class Client:
                               capture_output=True, text=True)
         return done.stdout if done.returncode == 0 else None
 
-    def who_has(self, ip):
-        """MACs that answer ARP for it."""
-        text = self.run("arping", "-c", "1", "-w", "1", "-I", "eth0", ip, check=False)
-        return sorted(set(re.findall(r"from ([0-9A-Fa-f:]{17})|\[([0-9A-Fa-f:]{17})\]", text) and
-                          [(a or b).lower() for a, b in re.findall(r"from ([0-9A-Fa-f:]{17})|\[([0-9A-Fa-f:]{17})\]", text)]))
+    def who_has(self, *ips, seconds=0):
+        """{ip: [every set of MACs that answered ARP for it, in order of time]}; one round, or so many seconds of them."""
+        found = {ip: [] for ip in ips}
+        for line in self.run("python3", "/containers/who_has.py", seconds, *ips, timeout=seconds + 60).splitlines():
+            _, ip, macs = line.split()
+            found[ip].append(() if macs == "-" else tuple(macs.split(",")))
+        return found
 
     @contextlib.contextmanager
     def knocking(self, ip, pause=0.05, seconds=0.5):
@@ -294,11 +301,11 @@ class Cluster:
 
     def owners(self, client, ip):
         """Names of the nodes that answer for it."""
-        return [self.by_mac.get(mac, mac) for mac in client.who_has(ip)]
+        return [self.by_mac.get(mac, mac) for mac in client.who_has(ip)[ip][0]]
 
     def requests(self, seconds):
         """What service accounts asked the API server for during so many seconds from now, watches aside:
-        {(account, pod): [(verb, resource)]}. Includes requests for a new watch? No: their verb is watch."""
+        {(account, pod): [(verb, resource)]}."""
         before = int(self.control_plane.run("stat", "-c", "%s", "/var/log/audit.log"))
         time.sleep(seconds + 1.5)
         found = collections.defaultdict(list)
@@ -309,6 +316,18 @@ class Cluster:
                     account = event["user"]["username"].removeprefix("system:serviceaccount:")
                     pod = event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", ["?"])[0]
                     found[account, pod].append((event["verb"], event.get("objectRef", {}).get("resource", event["requestURI"])))
+        return found
+
+    def asked(self):
+        """{account: {(verb, resource, code)}} since the cluster is up."""
+        found = collections.defaultdict(set)
+        for line in self.control_plane.run("cat", "/var/log/audit.log").splitlines():
+            with contextlib.suppress(ValueError, KeyError):
+                event = json.loads(line)
+                what = event["objectRef"]
+                resource = what["resource"] + ("/" + what["subresource"] if "subresource" in what else "")
+                found[event["user"]["username"].removeprefix("system:serviceaccount:")].add(
+                    (event["verb"], resource, event["responseStatus"]["code"]))
         return found
 
     def logs(self):
@@ -325,3 +344,8 @@ class Cluster:
                         if text:
                             found.append((f"log of {name} ({pod['spec'].get('nodeName')}){' before its restart' if previous else ''}", text))
         return found
+
+
+if __name__ == "__main__":  # for tests/run.sh: says why cluster tests cannot run here, or fails
+    print(reason := why_not() or "")
+    raise SystemExit(0 if reason else 1)

@@ -65,6 +65,8 @@ TEST(Announcements, ReasonsTable) {
       {"as it is", [](kube::Service&, Cluster&) {}, Reason::owner},
       {"an address of nobody's pool", [](kube::Service& s, Cluster&) { s.ingress[0].ip = ip("198.51.100.1"); }, Reason::not_in_a_pool},
       {"no pool at all", [](kube::Service&, Cluster& c) { c.pools.clear(); }, Reason::not_in_a_pool},
+      {"a Node's own address", [](kube::Service&, Cluster& c) { c.nodes["n2"].internal_ips = ips({"10.0.0.2", "192.0.2.10"}); }, Reason::is_node_address},
+      {"a Node's address in the pool, but not this one", [](kube::Service&, Cluster& c) { c.nodes["n2"].internal_ips = ips({"192.0.2.11"}); }, Reason::owner},
       {"no advertisement", [](kube::Service&, Cluster& c) { c.advertisements.clear(); }, Reason::no_advertisement},
       {"one for another pool", [](kube::Service&, Cluster& c) { c.advertisements.begin()->second.pools = {"other"}; }, Reason::no_advertisement},
       {"one for this pool", [](kube::Service&, Cluster& c) { c.advertisements.begin()->second.pools = {"other", "main"}; }, Reason::owner},
@@ -186,6 +188,13 @@ TEST(Announcements, OnlyVipsOfBalancers) {
   EXPECT_TRUE(ask(service, cluster()).empty());
   service.ingress.clear();
   EXPECT_TRUE(ask(service, cluster()).empty());
+}
+
+TEST(Announcements, EveryReasonHasANameOfItsOwn) {
+  std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(Reason::no_eligible_node); ++i) names.insert(name(static_cast<Reason>(i)));
+  EXPECT_EQ(names.size(), 5U);
+  EXPECT_FALSE(names.contains("unknown"));
 }
 
 TEST(Announcements, OneVipRefusedDoesNotStopTheOther) {

@@ -219,6 +219,7 @@ TEST(Feed, NodeFactsComeFromTheNodeThenFromTheLinks) {
   s.see(self, node("n2", {"10.0.0.99"}));
   EXPECT_EQ(s.planner.facts().node_addresses, ips({"10.0.0.1"}));
   EXPECT_EQ(s.planner.facts().zone, "z1");
+  EXPECT_EQ(s.planner.facts().all_nodes, ips({"10.0.0.1", "10.0.0.2", "10.0.0.99"}));
   s.see(pool("main", {"192.0.2.0/24"}));
   EXPECT_EQ(s.planner.facts().pools, std::vector<IpRange>{range("192.0.2.0/24")});
 }

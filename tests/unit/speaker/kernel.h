@@ -86,17 +86,24 @@ class Kernel {
     return {};
   }
 
-  /// The lists that a packet can get to from a frontend.
-  std::set<nft::ListId> ids_in_use() const {
+  /// What a packet can get to from a frontend: the lists whose endpoints it may be given, those asked by its source.
+  struct InUse {
+    std::set<nft::ListId> lists;
+    std::set<nft::ListId> by_source;
+  };
+  InUse in_use() const {
     using nft::Map;
-    std::set<nft::ListId> out;
+    InUse out;
     for (const Map map : {Map::services4, Map::services6, Map::nodeports4, Map::nodeports6}) {
       for (const auto& [key, value] : nft_.raw(kName, map)) {
         const nft::Handle h = nft::handle_of(value);
-        out.insert(h.id());
-        if (h.cls() != nft::kBySource) continue;
+        if (h.cls() != nft::kBySource) {
+          out.lists.insert(h.id());
+          continue;
+        }
+        out.by_source.insert(h.id());
         for (const Map by : {Map::by_pod, Map::by_node, Map::by_other}) {
-          out.insert(nft::handle_of(nft_.raw(kName, by).at({nft::by_source(by, h.id(), {}).key.bytes, false})).id());
+          out.lists.insert(nft::handle_of(nft_.raw(kName, by).at({nft::by_source(by, h.id(), {}).key.bytes, false})).id());
         }
       }
     }

@@ -332,18 +332,23 @@ TEST(Ledger, TwoServicesDoNotAdoptOneList) {
   EXPECT_NE(a, b);
 }
 
-/// The loser of a frontend serves nothing through it: what stands there is the winner's list.
+/// The loser of a frontend serves nothing through it: what stands there is (or was, while it had endpoints) the winner's list.
 TEST(Ledger, AServiceDoesNotAdoptTheListOfTheOneThatWonItsFrontend) {
   Ledger before;
   const auto winner = plan_of(ts({1, 2}));
   const auto kernel = kernel_of(before.elements(named("winner"), winner, {}));
-  Ledger after;
-  after.adopt(kernel);
-  std::unordered_set<nft::ElementKey> claimed;
-  after.adopt(named("winner"), winner, kernel, claimed);
-  after.adopt(named("loser"), plan_of(ts({8, 9})), kernel, claimed);
-  EXPECT_NE(after.find(named("winner"), kList), nullptr);
-  EXPECT_EQ(after.find(named("loser"), kList), nullptr);
+  ServicePlan without_endpoints;
+  without_endpoints.frontends = winner.frontends;
+  without_endpoints.frontends[0].action = {};
+  for (const ServicePlan& now : {winner, without_endpoints}) {
+    Ledger after;
+    after.adopt(kernel);
+    std::unordered_set<nft::ElementKey> claimed;
+    after.adopt(named("winner"), now, kernel, claimed);
+    after.adopt(named("loser"), plan_of(ts({8, 9})), kernel, claimed);
+    EXPECT_EQ(after.find(named("winner"), kList) != nullptr, now == winner);
+    EXPECT_EQ(after.find(named("loser"), kList), nullptr);
+  }
 }
 
 }  // namespace

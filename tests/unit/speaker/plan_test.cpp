@@ -216,6 +216,16 @@ TEST(PlanService, OnlyAddressesOfOursAreRefused) {
   EXPECT_NE(find(plan, ip("203.0.113.5"), 80), nullptr) << "it is served all the same";
 }
 
+TEST(PlanService, ANodesAddressIsServedButItsOtherPortsStayItsOwn) {
+  auto service = balancer("web", {"10.96.0.1"}, {"192.0.2.10"});
+  NodeFacts node = facts();
+  node.all_nodes = ips({"192.0.2.10"});  // a pool drawn around a Node: refusing would cut off its ssh and kubelet
+  const auto plan = planned(service, {slice("web-1", "web", {endpoint("10.244.1.1", "n1")})}, node);
+  EXPECT_EQ(plan.refused, ips({"10.96.0.1"}));
+  EXPECT_TRUE(plan.answering.empty());
+  EXPECT_NE(find(plan, ip("192.0.2.10"), 80), nullptr);
+}
+
 TEST(PlanService, AVipAnswersPingWhileAnyPortHasAnEndpoint) {
   auto service = balancer("web", {"10.96.0.1"}, {"192.0.2.10"});
   service.ports = {port("a", 80), port("b", 81)};

@@ -1,0 +1,353 @@
+/// KubeSource against an API server that the test plays. The loop and its time are real, so waits are kept short: first
+/// retries come after a tenth of a second.
+#include "proto/runtime/kube_source.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <deque>
+
+#include "proto/runtime/object_codec.h"
+#include "proto/runtime/state_file.h"
+
+namespace fairlead::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using kube::Json;
+
+struct FakeStream;
+
+/// What was asked is recorded; the test answers.
+struct FakeClient final : ApiClient {
+  struct Asked {
+    ApiRequest request;
+    std::function<Task(ApiReply)> on_pool;
+  };
+  explicit FakeClient(Loop& the_loop) : loop(the_loop) {}
+  void send(ApiRequest request, std::function<Task(ApiReply)> on_pool) override {
+    asked.push_back({std::move(request), std::move(on_pool)});
+    if (on_asked) loop.post([this] { if (on_asked) on_asked(); });
+  }
+  std::unique_ptr<ApiStream> open(std::string path, StreamHandlers handlers) override;
+  void learn_servers(std::vector<ApiServer> servers) override { learned = std::move(servers); }
+  bool drain(Duration) override { return true; }
+
+  Loop& loop;
+  std::deque<Asked> asked;
+  std::vector<FakeStream*> streams;  // open ones
+  std::vector<std::string> watched;  // all paths
+  std::vector<ApiServer> learned;
+  std::function<void()> on_asked;
+};
+
+struct FakeStream final : ApiStream {
+  FakeStream(FakeClient& c, ApiClient::StreamHandlers h) : client(c), handlers(std::move(h)) { client.streams.push_back(this); }
+  ~FakeStream() override { std::erase(client.streams, this); }
+  FakeClient& client;
+  ApiClient::StreamHandlers handlers;
+};
+
+std::unique_ptr<ApiStream> FakeClient::open(std::string path, StreamHandlers handlers) {
+  watched.push_back(std::move(path));
+  auto out = std::make_unique<FakeStream>(*this, std::move(handlers));
+  loop.post([h = out->handlers] { h.opened(); });
+  return out;
+}
+
+class KubeSourceTest : public testing::Test {
+ protected:
+  KubeSourceTest() : made_loop(*Loop::create()), loop(*made_loop), timer(loop, [this] { loop.stop(1); }) {}
+  ~KubeSourceTest() override { source.reset(); }
+
+  void open(KubeOptions options, std::vector<api::Kind> kinds) {
+    auto made = std::make_unique<FakeClient>(loop);
+    client = made.get();
+    source = make_kube_source(loop, std::move(made), std::move(options));
+    source->start(std::move(kinds), {[this](std::vector<Change> c) { for (Change& one : c) changes.push_back(std::move(one)); },
+                                     [this] { ++synced; },
+                                     [this](const Fault& f) { faults.push_back(f); }});
+  }
+  /// Turns the loop until `done`.
+  template <class Done>
+  void until(Done done) {
+    timer.arm(seconds(10));
+    while (!done()) {
+      loop.post([this] { loop.stop(0); });
+      if (loop.run() == 1) {
+        ADD_FAILURE() << "waited ten seconds";
+        return;
+      }
+      ::usleep(500);
+    }
+    timer.cancel();
+  }
+  void turns(int n = 5) {
+    until([&] { return n-- == 0; });
+  }
+  FakeClient::Asked next() {
+    until([&] { return !client->asked.empty(); });
+    if (client->asked.empty()) return {};
+    auto out = std::move(client->asked.front());
+    client->asked.pop_front();
+    return out;
+  }
+  void answer(const FakeClient::Asked& asked, int status, std::string body, std::string fault = "") {
+    if (Task task = asked.on_pool({status, std::move(fault), std::move(body)})) loop.post(std::move(task));
+    turns();
+  }
+  void say(const std::string& bytes) {
+    ASSERT_FALSE(client->streams.empty());
+    if (Task task = client->streams.back()->handlers.on_bytes(bytes)) loop.post(std::move(task));
+    turns();
+  }
+  void end(int status, const std::string& fault) {
+    loop.post([ended = client->streams.back()->handlers.ended, status, fault] { ended(status, fault); });
+    turns();
+  }
+  void until_watched(std::size_t n) {
+    until([&] { return client->watched.size() >= n; });
+  }
+  std::vector<std::string> names() {
+    std::vector<std::string> out;
+    for (const Change& c : std::exchange(changes, {})) out.push_back((c.object ? "+" : "-") + c.key.name.name);
+    return out;
+  }
+
+  static std::string pool(const std::string& name, int version, const std::string& addresses = "192.0.2.0/28") {
+    return Json{{"metadata", {{"name", name}, {"namespace", "lb"}, {"resourceVersion", std::to_string(version)}}}, {"spec", {{"addresses", {addresses}}}}}.dump();
+  }
+  static std::string service(const std::string& name, int version) {
+    return Json{{"metadata", {{"name", name}, {"namespace", "default"}, {"resourceVersion", std::to_string(version)}}}, {"spec", {{"type", "LoadBalancer"}}}}.dump();
+  }
+  static std::string page(const std::vector<std::string>& items, const std::string& version, const std::string& continuation = "") {
+    std::string out = R"({"metadata":{"resourceVersion":")" + version + R"(","continue":")" + continuation + R"("},"items":[)";
+    for (std::size_t i = 0; i < items.size(); ++i) out += (i > 0 ? "," : "") + items[i];
+    return out + "]}";
+  }
+  static std::string event(const std::string& type, const std::string& object) { return R"({"type":")" + type + R"(","object":)" + object + "}\n"; }
+
+  std::unique_ptr<Loop> made_loop;
+  Loop& loop;
+  Timer timer;
+  FakeClient* client = nullptr;
+  std::unique_ptr<Source> source;
+  std::vector<Change> changes;
+  std::vector<Fault> faults;
+  int synced = 0;
+};
+
+const std::vector<api::Kind> kPools{api::Kind::ip_address_pool};
+
+TEST_F(KubeSourceTest, PagesThenAWatchFromTheirVersion) {
+  open({}, kPools);
+  auto first = next();
+  EXPECT_EQ(first.request.path, "/apis/fairlead.io/v1/ipaddresspools?limit=500");
+  answer(first, 200, page({pool("a", 1)}, "10", "more="));
+  EXPECT_EQ(synced, 0);
+  auto second = next();
+  EXPECT_EQ(second.request.path, "/apis/fairlead.io/v1/ipaddresspools?limit=500&continue=more%3D");
+  answer(second, 200, page({pool("b", 2)}, "10"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"+a", "+b"}));
+  EXPECT_EQ(synced, 1);
+  ASSERT_EQ(client->watched.size(), 1U);
+  EXPECT_NE(client->watched[0].find("&resourceVersion=10&"), std::string::npos) << client->watched[0];
+}
+
+TEST_F(KubeSourceTest, AWatchThatBreaksGoesOnWhereItWas) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  (void)names();
+  for (const char c : event("MODIFIED", pool("a", 11, "192.0.2.16/28"))) say({c});
+  EXPECT_EQ(names(), std::vector<std::string>{"+a"});
+  end(0, "broken");
+  until_watched(2);
+  EXPECT_NE(client->watched[1].find("&resourceVersion=11&"), std::string::npos);
+  EXPECT_TRUE(client->asked.empty()) << "a list";
+}
+
+TEST_F(KubeSourceTest, EventsAreDeliveredAndResumeIsFromTheLast) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  (void)names();
+  say(event("MODIFIED", pool("a", 11, "192.0.2.16/28")) + event("ADDED", pool("b", 12)));
+  say(event("DELETED", pool("a", 13)) + event("BOOKMARK", R"({"metadata":{"resourceVersion":"20"}})"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"+a", "+b", "-a"}));
+  end(200, "");
+  until_watched(2);
+  EXPECT_NE(client->watched[1].find("&resourceVersion=20&"), std::string::npos);
+  EXPECT_TRUE(client->asked.empty());
+}
+
+TEST_F(KubeSourceTest, AnObjectThatDidNotChangeIsNotDeliveredAgain) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  (void)names();
+  say(event("MODIFIED", pool("a", 11)));
+  EXPECT_TRUE(names().empty());
+}
+
+TEST_F(KubeSourceTest, TooOldMeansANewListAndOnlyTheDifferences) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1), pool("b", 2), pool("c", 3)}, "10"));
+  (void)names();
+  say(event("ERROR", R"({"kind":"Status","code":410,"message":"too old"})"));
+  answer(next(), 200, page({pool("a", 1), pool("b", 22, "192.0.2.64/28"), pool("d", 30)}, "40"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"+b", "+d", "-c"}));
+  EXPECT_EQ(synced, 1);
+  until_watched(2);
+  EXPECT_NE(client->watched[1].find("&resourceVersion=40&"), std::string::npos);
+}
+
+TEST_F(KubeSourceTest, AMissingDefinitionIsNoFaultAndCountsAsEmpty) {
+  open({}, kPools);
+  answer(next(), 404, R"({"message":"the server could not find the requested resource"})");
+  EXPECT_EQ(synced, 1);
+  EXPECT_TRUE(faults.empty());
+  EXPECT_TRUE(client->watched.empty());
+}
+
+TEST_F(KubeSourceTest, ARefusedListIsAFaultOnceAndTriedAgain) {
+  open({}, kPools);
+  answer(next(), 403, R"({"message":"forbidden"})");
+  answer(next(), 403, R"({"message":"forbidden"})");
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_NE(faults[0].what.find("forbidden"), std::string::npos);
+  EXPECT_EQ(synced, 0);
+}
+
+TEST_F(KubeSourceTest, ARefusedObjectLeavesTheLastGoodOne) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  (void)names();
+  say(event("MODIFIED", pool("a", 11, "nonsense")));
+  EXPECT_EQ(faults.size(), 1U);
+  say(event("ERROR", R"({"code":410})"));
+  answer(next(), 200, page({pool("a", 11, "nonsense")}, "40"));
+  EXPECT_TRUE(names().empty()) << "not deleted either";
+}
+
+TEST_F(KubeSourceTest, SpeakersAskForProxiedServicesOnly) {
+  open({}, {api::Kind::service, api::Kind::endpoint_slice, api::Kind::node});
+  EXPECT_NE(next().request.path.find("labelSelector=%21service.kubernetes.io%2Fservice-proxy-name"), std::string::npos);
+  EXPECT_NE(next().request.path.find("labelSelector="), std::string::npos);
+  EXPECT_EQ(next().request.path.find("labelSelector="), std::string::npos);
+}
+
+TEST_F(KubeSourceTest, AWriteIsOnePatchWithTheVersionAndAConflictIsSaid) {
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  what.pool = "lan";
+  std::vector<Result<void>> results;
+  source->write({"default", "web"}, what, [&](Result<void> r) { results.push_back(std::move(r)); });
+  auto patch = next();
+  EXPECT_EQ(patch.request.path, "/api/v1/namespaces/default/services/web/status?timeout=4s");
+  EXPECT_NE(patch.request.body.find(R"("path":"/metadata/resourceVersion","value":"7")"), std::string::npos);
+  answer(patch, 200, R"({"metadata":{"resourceVersion":"8","annotations":{"fairlead.io/ip-allocated-from-pool":"lan"}}})");
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(results[0]);
+  source->write({"default", "web"}, what, [&](Result<void> r) { results.push_back(std::move(r)); });
+  answer(next(), 409, R"({"message":"modified"})");
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[1].error().code, Errc::conflict);
+  source->write({"default", "gone"}, what, [&](Result<void> r) { results.push_back(std::move(r)); });
+  turns();
+  ASSERT_EQ(results.size(), 3U);
+  EXPECT_EQ(results[2].error().code, Errc::not_found);
+}
+
+TEST_F(KubeSourceTest, AServerThatKeepsAnnotationsOutOfStatusGetsASecondPatch) {
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  what.pool = "lan";
+  bool is_done = false;
+  source->write({"default", "web"}, what, [&](const Result<void>& r) { is_done = r.has_value(); });
+  answer(next(), 200, R"({"metadata":{"resourceVersion":"8"}})");
+  EXPECT_FALSE(is_done);
+  auto second = next();
+  EXPECT_EQ(second.request.path, "/api/v1/namespaces/default/services/web?timeout=4s");
+  EXPECT_NE(second.request.body.find(R"("resourceVersion":"8")"), std::string::npos);
+  answer(second, 200, R"({"metadata":{"resourceVersion":"9"}})");
+  EXPECT_TRUE(is_done);
+}
+
+TEST_F(KubeSourceTest, WritesInFlightAreBounded) {
+  KubeOptions options;
+  options.writes_in_flight = 3;
+  open(options, {api::Kind::service});
+  std::vector<std::string> items;
+  for (int i = 0; i < 10; ++i) items.push_back(service("s" + std::to_string(i), i + 1));
+  answer(next(), 200, page(items, "20"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  int done = 0;
+  for (int i = 0; i < 10; ++i) source->write({"default", "s" + std::to_string(i)}, what, [&](const Result<void>&) { ++done; });
+  turns();
+  EXPECT_EQ(client->asked.size(), 3U);
+  for (int i = 0; i < 10; ++i) answer(next(), 200, R"({"metadata":{"resourceVersion":"99"}})");
+  EXPECT_EQ(done, 10);
+}
+
+TEST_F(KubeSourceTest, ALeaderWithoutItsLeaseWritesNothing) {
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  std::vector<bool> leads;
+  source->lead("controller", [&](bool l) { leads.push_back(l); });
+  auto read = next();
+  EXPECT_EQ(read.request.path, "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller");
+  Errc code = Errc::malformed;
+  ServiceWrite what;
+  what.ingress.emplace();
+  what.pool = "x";
+  source->write({"default", "web"}, what, [&](const Result<void>& r) { code = r.error().code; });
+  turns();
+  EXPECT_EQ(code, Errc::unavailable);
+  EXPECT_TRUE(client->asked.empty());
+  answer(read, 404, "{}");
+  auto create = next();
+  EXPECT_EQ(create.request.method, ApiRequest::Method::post);
+  Json made = Json::parse(create.request.body);
+  made["metadata"]["resourceVersion"] = "1";
+  answer(create, 201, made.dump());
+  EXPECT_EQ(leads, std::vector<bool>{true});
+}
+
+TEST_F(KubeSourceTest, WithoutAnAnswerTheStateFileServesAndTheListReplacesIt) {
+  char folder[] = "/tmp/fairlead-source-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  KubeOptions options;
+  options.state_file = std::string(folder) + "/state";
+  options.restore_after = milliseconds(50);
+  State state;
+  state.api_servers = {"192.0.2.1:6443"};
+  auto& group = state.groups.emplace_back();
+  group.kind = api::Kind::ip_address_pool;
+  for (const char* name : {"a", "b"}) group.objects.push_back(read_object(group.kind, Json::parse(pool(name, 1))).bytes);
+  ASSERT_TRUE(save_state(options.state_file, encode(state)));
+  open(options, kPools);
+  ASSERT_EQ(client->learned.size(), 1U);
+  auto list = next();
+  until([&] { return synced == 1; });
+  EXPECT_EQ(names(), (std::vector<std::string>{"+a", "+b"}));
+  answer(list, 0, "", "refused");
+  answer(next(), 200, page({pool("a", 5), pool("c", 6)}, "40"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"+c", "-b"}));
+  EXPECT_EQ(synced, 1);
+  until([&] {
+    const auto text = load_state(options.state_file);
+    const auto now = text ? decode_state(*text) : Result<State>(text.error());
+    return now && now->groups.size() == 1 && now->groups[0].objects.size() == 2 &&
+           now->groups[0].objects[1] == read_object(api::Kind::ip_address_pool, Json::parse(pool("c", 6))).bytes;
+  });
+  source.reset();
+  ::unlink(options.state_file.c_str());
+  ::rmdir(folder);
+}
+
+}  // namespace
+}  // namespace fairlead::runtime
