@@ -53,8 +53,8 @@ void Skeleton::add_set(const Part& part) {
 }
 
 bool Skeleton::has_damaged_class() const {
-  constexpr int kRules = 3;  // one for each family, and the counted drop
-  return std::any_of(rare_rules_.begin(), rare_rules_.end(), [](const auto& chain) { return chain.second != kRules; });
+  // Three rules: one for each family, and the counted drop.
+  return std::any_of(rare_rules_.begin(), rare_rules_.end(), [](const auto& chain) { return chain.second != 3; });
 }
 
 std::uint64_t Skeleton::fingerprint() const {

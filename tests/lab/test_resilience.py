@@ -153,6 +153,34 @@ def test_damage_is_repaired(net, damage, running):
     assert net.speaker_of_vip.is_running()
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_a_damaged_rare_class_is_repaired(net, running):
+    """Chains for more than 64 endpoints are made while running; without its rules one would let packets through."""
+    node, speaker = net.owner, net.speaker_of_vip
+    many = [(f"10.244.2.{i}", "node-b") for i in range(100, 168)] + ["pod-a1", "pod-b1"]
+    net.m.write("many.yaml", service("many", cluster_ip="10.96.0.30", type="ClusterIP"), endpointslice("many", many))
+
+    def rules():
+        try:
+            table, = our_tables(net, node)
+            return sum("rule" in o for o in net.nft(node, f"list chain {table} spread-70"))
+        except (TopologyError, ValueError):  # not there yet, or being replaced
+            return 0
+
+    wait_until(lambda: rules() == 3, 3, "the chain")
+    if not running:
+        speaker.stop()
+    net.nft_load(node, f"flush chain {TABLE} spread-70\n")
+    if not running:
+        speaker.start()
+    wait_until(lambda: rules() == 3, 3, "the chain again")
+    # Gone and come back while the chain stayed: its rules are not there twice.
+    net.m.remove("many.yaml")
+    wait_until(lambda: net.ask(node, "10.96.0.30", 80, timeout=0.1).names == {}, 3, "gone")
+    net.m.write("many.yaml", service("many", cluster_ip="10.96.0.30", type="ClusterIP"), endpointslice("many", many))
+    wait_until(lambda: rules() == 3, 3, "three rules")
+
+
 def test_toggling_endpoints_under_a_flood_translates_every_packet(net):
     toggles = judged(10_000, 600)
     node = net.owner

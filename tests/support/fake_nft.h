@@ -214,6 +214,13 @@ class FakeNft {
         table->chains[chain];
         return 0;
       }
+      case NFT_MSG_DELRULE: {  // without a handle: all rules of the chain
+        if (table == nullptr) return ENOENT;
+        const auto chain = table->chains.find(m.text(NFTA_RULE_CHAIN));
+        if (chain == table->chains.end()) return ENOENT;
+        chain->second = {};
+        return 0;
+      }
       case NFT_MSG_NEWRULE: return table == nullptr ? ENOENT : add_rule(*table, m);
       case NFT_MSG_NEWSETELEM:
       case NFT_MSG_DELSETELEM: {

@@ -105,8 +105,9 @@ TEST(NftBatch, EveryElementIsWellFormedOnTheWire) {
                             b.remove_table(kTable);
                           }),
                           100);
-  // A message for each map, twice; a chain and its three rules; table, chain and rule of the anchor; wake; removal.
-  EXPECT_EQ(w.messages.size(), 2 + 2 * kMaps + 4 + 3 + 2);
+  // A message for each map, twice; a chain, emptied, and its three rules; table, chain and rule of the anchor; wake;
+  // removal.
+  EXPECT_EQ(w.messages.size(), 2 + 2 * kMaps + 5 + 3 + 2);
 }
 
 TEST(NftBatch, PacksUpToSixtyKilobytesAndStartsAMessageForEachMap) {

@@ -129,6 +129,18 @@ TEST(NftSkeleton, PartsNameTheirTable) {
   EXPECT_EQ(set("pods4").table, "fairlead-1");
 }
 
+TEST(NftSkeleton, ARareClassWithoutItsThreeRulesIsDamaged) {
+  for (int rules = 0; rules <= 4; ++rules) {
+    Skeleton s;
+    s.add_chain(chain("spread-70"));
+    for (int i = 0; i < rules; ++i) s.add_rule(rule("spread-70", "r"));
+    EXPECT_EQ(s.has_damaged_class(), rules != 3) << rules;
+  }
+  Skeleton none;
+  none.add_chain(chain("spread-3"));
+  EXPECT_FALSE(none.has_damaged_class()) << "the template's classes are in the fingerprint";
+}
+
 TEST(NftSkeleton, RareClassTable) {
   for (const char* yes : {"spread-65", "spread-70", "spread-1024"}) EXPECT_TRUE(is_rare_class(yes)) << yes;
   for (const char* no : {"spread-1", "spread-64", "spread-", "spread-70x", "spread--70", "spread-x", "spread", "services", ""}) {
