@@ -103,6 +103,7 @@ def test_external_ip_and_answers(fl):
 def test_pods_find_services_by_name(fl):
     """A pod asks cluster DNS at its ClusterIP, which asks the API server at its own; then it connects to a ClusterIP."""
     started = time.monotonic()
+    wait_until(lambda: all(is_ready(p) for p in fl.api.pods("default", app="web")), 60, "the pods ready")
     for pod in fl.api.pods("default", app="web"):
         node = fl.nodes[pod["spec"]["nodeName"]]
         url = (f"http://{pod['status']['podIP']}:8080/dial?request=hostname&protocol=http&host=web.default.svc.cluster.local"

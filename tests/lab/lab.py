@@ -410,7 +410,12 @@ class Lab:
 
     def nft(self, node, *command):
         """`nft -j COMMAND` in a node: the objects, without the metainfo."""
-        out = self.topo.run(node, ["nft", "-j", *" ".join(command).split()]).stdout
+        argv = ["nft", "-j", *" ".join(command).split()]
+        for _ in range(4):
+            done = self.topo.run(node, argv, check=False)
+            if done.returncode >= 0:
+                break  # nft 1.0.6 may abort when the ruleset changes while it lists: ask again
+        out = (self.topo.run(node, argv) if done.returncode else done).stdout
         return [o for o in json.loads(out)["nftables"] if "metainfo" not in o] if out.strip() else []
 
     def nft_load(self, node, text):
