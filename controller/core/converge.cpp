@@ -255,6 +255,8 @@ bool Pass::may_keep(Task& t, const Ip& ip) {
   }
   if (const Service* const user = addresses_.user(ip)) {
     t.drop(ip, Reason::address_taken, object(*user) + " has it");
+    // Its clients may have been answered by the other one meanwhile: the one that keeps it is told as well.
+    t.events.push_back({key_of(*user), Reason::address_kept, object(*user) + " keeps " + ip.str() + ": " + object(s) + " showed it too"});
     return false;
   }
   std::string home;

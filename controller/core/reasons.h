@@ -12,6 +12,7 @@ enum class Reason : std::uint8_t {
   ip_allocated,
   // A Service loses an address that its status shows.
   address_in_no_pool,
+  address_kept,         // this one keeps it, and the other one that showed it gives it up
   address_taken,        // another Service, older or named first, shows it too
   address_avoided,      // ends in .0 or .255 and the pool has avoidBuggyIPs
   pool_does_not_serve,  // serviceAllocation has changed, or the Service's labels
@@ -47,6 +48,8 @@ constexpr std::string_view name(Reason reason) {
   switch (reason) {
     case Reason::ip_allocated:
       return "IPAllocated";
+    case Reason::address_kept:
+      return "AddressConflict";
     case Reason::address_in_no_pool:
     case Reason::address_taken:
     case Reason::address_avoided:
@@ -92,6 +95,8 @@ constexpr std::string_view label(Reason reason) {
       return "ip_allocated";
     case Reason::address_in_no_pool:
       return "address_in_no_pool";
+    case Reason::address_kept:
+      return "address_kept";
     case Reason::address_taken:
       return "address_taken";
     case Reason::address_avoided:

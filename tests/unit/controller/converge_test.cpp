@@ -81,7 +81,9 @@ TEST(Converge, OfTwoThatShowOneAddressTheOlderKeepsIt) {
   EXPECT_EQ(w.external("b"), ips({"192.0.2.5"}));
   EXPECT_EQ(w.external("a"), ips({"192.0.2.0"}));
   ASSERT_EQ(d.writes.size(), 1U);
-  EXPECT_THAT(reasons(d.writes[0].events), ElementsAre(Reason::address_taken, Reason::ip_allocated));
+  EXPECT_THAT(reasons(d.writes[0].events), ElementsAre(Reason::address_taken, Reason::address_kept, Reason::ip_allocated));
+  EXPECT_EQ(d.writes[0].events[0].about.name.name, "a");
+  EXPECT_EQ(d.writes[0].events[1].about.name.name, "b") << "both Services are told";
   EXPECT_EQ(name(Reason::address_taken), "ClearAssignment");
 }
 
