@@ -194,6 +194,19 @@ void Batch::rule_head(std::string_view table, std::string_view chain) {
   put_text(NFTA_RULE_CHAIN, chain);
 }
 
+/// Expressions that go on only for packets of this family, in a table of both.
+void Batch::match_family(std::uint8_t nfproto) {
+  {
+    const Expression meta(*this, "meta");
+    put_be32(NFTA_META_KEY, NFT_META_NFPROTO);
+    put_be32(NFTA_META_DREG, NFT_REG32_00);
+  }
+  const Expression cmp(*this, "cmp");
+  put_be32(NFTA_CMP_SREG, NFT_REG32_00);
+  put_be32(NFTA_CMP_OP, NFT_CMP_EQ);
+  put_key(NFTA_CMP_DATA, std::string(1, static_cast<char>(nfproto)));
+}
+
 void Batch::add_spread_chain(std::string_view table, std::string_view chain, std::uint32_t k) {
   constexpr std::uint16_t kRuleFlags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND;
   const auto host32 = [](std::uint32_t v) {
@@ -212,17 +225,7 @@ void Batch::add_spread_chain(std::string_view table, std::string_view chain, std
     const Message message(*this, NFT_MSG_NEWRULE, kRuleFlags, NFPROTO_INET);
     rule_head(table, chain);
     const Scope list(*this, NFTA_RULE_EXPRESSIONS);
-    {
-      const Expression meta(*this, "meta");
-      put_be32(NFTA_META_KEY, NFT_META_NFPROTO);
-      put_be32(NFTA_META_DREG, NFT_REG32_00);
-    }
-    {
-      const Expression cmp(*this, "cmp");
-      put_be32(NFTA_CMP_SREG, NFT_REG32_00);
-      put_be32(NFTA_CMP_OP, NFT_CMP_EQ);
-      put_key(NFTA_CMP_DATA, std::string(1, static_cast<char>(nfproto)));
-    }
+    match_family(static_cast<std::uint8_t>(nfproto));
     {
       const Expression ct(*this, "ct");
       put_be32(NFTA_CT_KEY, NFT_CT_MARK);
@@ -294,17 +297,7 @@ void Batch::add_anchor() {
   const Message message(*this, NFT_MSG_NEWRULE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND, NFPROTO_INET);
   rule_head(kAnchorTable, "postrouting");
   const Scope list(*this, NFTA_RULE_EXPRESSIONS);
-  {
-    const Expression meta(*this, "meta");
-    put_be32(NFTA_META_KEY, NFT_META_NFPROTO);
-    put_be32(NFTA_META_DREG, NFT_REG32_00);
-  }
-  {
-    const Expression cmp(*this, "cmp");
-    put_be32(NFTA_CMP_SREG, NFT_REG32_00);
-    put_be32(NFTA_CMP_OP, NFT_CMP_EQ);
-    put_key(NFTA_CMP_DATA, std::string(1, static_cast<char>(NFPROTO_IPV4)));
-  }
+  match_family(NFPROTO_IPV4);
   {
     const Expression payload(*this, "payload");
     put_be32(NFTA_PAYLOAD_DREG, NFT_REG32_00);

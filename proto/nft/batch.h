@@ -55,6 +55,7 @@ class Batch {
   void put_key(std::uint16_t type, std::string_view bytes);
   void put_element(const MapInfo& map, const Element& element);
   void rule_head(std::string_view table, std::string_view chain);
+  void match_family(std::uint8_t nfproto);
 
   Bytes out_;
   std::uint32_t first_seq_;

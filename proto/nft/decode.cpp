@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 
 #include "proto/nft/uapi.h"
 
@@ -125,51 +126,38 @@ TableInfo parse_table(ByteView attributes) {
   return out;
 }
 
-Part parse_chain(ByteView attributes) {
+namespace {
+
+/// Which attributes of a message name a part, and which say what it is. Handles, use counts and counters, which come and
+/// go, are in neither.
+Part parse_part(ByteView attributes, std::uint16_t table, std::uint16_t name, std::initializer_list<std::uint16_t> hashed) {
   Part out;
   Hash hash;
   each_attribute(attributes, [&](std::uint16_t type, ByteView value) {
-    if (type == NFTA_CHAIN_TABLE) out.table = text(value);
-    if (type == NFTA_CHAIN_NAME) out.name = text(value);
-    // Handles, use counts and counters come and go.
-    if (type == NFTA_CHAIN_NAME || type == NFTA_CHAIN_HOOK || type == NFTA_CHAIN_POLICY || type == NFTA_CHAIN_TYPE) {
-      hash.add(type);
-      hash.add(value);
-    }
+    if (type == table) out.table = text(value);
+    if (type == name) out.name = text(value);
+    if (std::find(hashed.begin(), hashed.end(), type) == hashed.end()) return;
+    hash.add(type);
+    hash.add(value);
   });
   out.hash = hash.value();
   return out;
+}
+
+}  // namespace
+
+Part parse_chain(ByteView attributes) {
+  return parse_part(attributes, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME,
+                    {NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE});
 }
 
 Part parse_rule(ByteView attributes) {
-  Part out;
-  Hash hash;
-  each_attribute(attributes, [&](std::uint16_t type, ByteView value) {
-    if (type == NFTA_RULE_TABLE) out.table = text(value);
-    if (type == NFTA_RULE_CHAIN) out.name = text(value);
-    if (type == NFTA_RULE_CHAIN || type == NFTA_RULE_EXPRESSIONS) {
-      hash.add(type);
-      hash.add(value);
-    }
-  });
-  out.hash = hash.value();
-  return out;
+  return parse_part(attributes, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, {NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS});
 }
 
 Part parse_set(ByteView attributes) {
-  Part out;
-  Hash hash;
-  each_attribute(attributes, [&](std::uint16_t type, ByteView value) {
-    if (type == NFTA_SET_TABLE) out.table = text(value);
-    if (type == NFTA_SET_NAME) out.name = text(value);
-    if (type == NFTA_SET_NAME || type == NFTA_SET_FLAGS || type == NFTA_SET_KEY_TYPE || type == NFTA_SET_KEY_LEN ||
-        type == NFTA_SET_DATA_TYPE || type == NFTA_SET_DATA_LEN) {
-      hash.add(type);
-      hash.add(value);
-    }
-  });
-  out.hash = hash.value();
-  return out;
+  return parse_part(attributes, NFTA_SET_TABLE, NFTA_SET_NAME,
+                    {NFTA_SET_NAME, NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN});
 }
 
 namespace {
