@@ -411,10 +411,10 @@ class Lab:
     def nft(self, node, *command):
         """`nft -j COMMAND` in a node: the objects, without the metainfo."""
         argv = ["nft", "-j", *" ".join(command).split()]
-        for _ in range(4):
-            done = self.topo.run(node, argv, check=False)
-            if done.returncode >= 0:
-                break  # nft 1.0.6 may abort when the ruleset changes while it lists: ask again
+        # nft 1.0.6 may abort when the ruleset changes while it lists, and a large change goes on for a while: ask again.
+        deadline = time.monotonic() + 5
+        while (done := self.topo.run(node, argv, check=False)).returncode < 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
         out = (self.topo.run(node, argv) if done.returncode else done).stdout
         return [o for o in json.loads(out)["nftables"] if "metainfo" not in o] if out.strip() else []
 
