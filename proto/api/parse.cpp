@@ -11,16 +11,6 @@ namespace {
 using kube::Field;
 using kube::FieldError;
 
-template <class T, class Read>
-kube::Parsed<T> read_document(const kube::Json& document, Read read) {
-  if (!document.is_object()) return FieldError{"", "the document is not an object: it needs apiVersion, kind and metadata"};
-  std::optional<FieldError> error;
-  const Field object(document, error);
-  T out = read(object);
-  if (error) return *std::move(error);
-  return out;
-}
-
 ServiceAllocation read_allocation(const Field& field) {
   ServiceAllocation out;
   out.priority = static_cast<int>(field["priority"].number("a priority", 0, INT32_MAX, 0));
@@ -81,10 +71,10 @@ kube::Parsed<Object> widened(kube::Parsed<T> parsed) {
 }  // namespace
 
 kube::Parsed<IPAddressPool> parse_ip_address_pool(const kube::Json& object) {
-  return read_document<IPAddressPool>(object, read_pool);
+  return kube::read_document<IPAddressPool>(object, read_pool);
 }
 kube::Parsed<L2Advertisement> parse_l2_advertisement(const kube::Json& object) {
-  return read_document<L2Advertisement>(object, read_advertisement);
+  return kube::read_document<L2Advertisement>(object, read_advertisement);
 }
 
 std::optional<Kind> kind_of(std::string_view api_version, std::string_view kind) {

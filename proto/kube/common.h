@@ -18,4 +18,15 @@ std::vector<LabelSelector> read_selectors(const Field& field);
 /// "2026-01-31T12:00:00Z" (RFC 3339, any offset) in seconds since 1970; fractions are cut off.
 std::optional<std::int64_t> parse_time(std::string_view text);
 
+/// Runs `read` over the document and answers what it made, or the first thing that was wrong.
+template <class T, class Read>
+Parsed<T> read_document(const Json& document, Read read) {
+  if (!document.is_object()) return FieldError{"", "the document is not an object: it needs apiVersion, kind and metadata"};
+  std::optional<FieldError> error;
+  const Field object(document, error);
+  T out = read(object);
+  if (error) return *std::move(error);
+  return out;
+}
+
 }  // namespace fairlead::kube

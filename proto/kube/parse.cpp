@@ -7,17 +7,6 @@
 namespace fairlead::kube {
 namespace {
 
-/// Runs `read` over the document and answers what it made, or the first thing that was wrong.
-template <class T, class Read>
-Parsed<T> parse(const Json& document, Read read) {
-  if (!document.is_object()) return FieldError{"", "the document is not an object: it needs apiVersion, kind and metadata"};
-  std::optional<FieldError> error;
-  const Field object(document, error);
-  T out = read(object);
-  if (error) return *std::move(error);
-  return out;
-}
-
 Protocol read_protocol(const Field& field) {
   return field.one_of<Protocol>({{"TCP", Protocol::tcp}, {"UDP", Protocol::udp}, {"SCTP", Protocol::sctp}},
                                 Protocol::tcp);
@@ -330,15 +319,15 @@ Endpoints read_endpoints(const Field& object) {
 
 }  // namespace
 
-Parsed<Service> parse_service(const Json& object) { return parse<Service>(object, read_service); }
+Parsed<Service> parse_service(const Json& object) { return read_document<Service>(object, read_service); }
 Parsed<EndpointSlice> parse_endpoint_slice(const Json& object) {
-  return parse<EndpointSlice>(object, read_endpoint_slice);
+  return read_document<EndpointSlice>(object, read_endpoint_slice);
 }
-Parsed<Node> parse_node(const Json& object) { return parse<Node>(object, read_node); }
+Parsed<Node> parse_node(const Json& object) { return read_document<Node>(object, read_node); }
 Parsed<Namespace> parse_namespace(const Json& object) {
-  return parse<Namespace>(object, [](const Field& o) { return Namespace{read_meta(o, Scope::cluster)}; });
+  return read_document<Namespace>(object, [](const Field& o) { return Namespace{read_meta(o, Scope::cluster)}; });
 }
-Parsed<Pod> parse_pod(const Json& object) { return parse<Pod>(object, read_pod); }
-Parsed<Endpoints> parse_endpoints(const Json& object) { return parse<Endpoints>(object, read_endpoints); }
+Parsed<Pod> parse_pod(const Json& object) { return read_document<Pod>(object, read_pod); }
+Parsed<Endpoints> parse_endpoints(const Json& object) { return read_document<Endpoints>(object, read_endpoints); }
 
 }  // namespace fairlead::kube
