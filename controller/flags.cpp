@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 
+#include "proto/api/parse.h"
+
 namespace fairlead::controller {
 namespace {
 
@@ -22,6 +24,8 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
   Flags flags;
   std::vector<std::string> cidrs;
   std::string ports;
+  std::string group(api::kGroup);
+  std::string hold_down;
   CLI::App app(
       "Gives addresses to Services of type LoadBalancer: reads a Kubernetes API server or the manifests of a folder, "
       "writes statuses.",
@@ -36,9 +40,10 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
       ->type_name("HOST:PORT[,...]")
       ->delimiter(',')
       ->excludes(folder);
-  app.add_option("--namespace", flags.source.ns, "Where the Lease is (default the Pod's, else fairlead-system)")
-      ->type_name("NAME")
-      ->excludes(folder);
+  app.add_option("--namespace", flags.source.ns,
+                 "Where the Lease is (default the Pod's, else fairlead-system), and with --api-group metallb.io "
+                 "the pools (default metallb-system)")
+      ->type_name("NAME");
   app.add_option("--state-file", flags.source.state_file, "Keeps what is known for a start without an API server")
       ->type_name("FILE")
       ->excludes(folder);
@@ -51,6 +56,18 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
       ->type_name("CIDR[,CIDR]")
       ->delimiter(',');
   app.add_option("--node-port-range", ports, "Where node ports come from (default 30000-32767)")->type_name("A-B");
+  app.add_option("--lb-class", flags.lb_class,
+                 "Serve the Services of this loadBalancerClass only (default: those without one)")
+      ->type_name("CLASS");
+  app.add_option("--api-group", group, "Whose pools are read and annotations written: fairlead.io or metallb.io")
+      ->type_name("GROUP")
+      ->capture_default_str();
+  app.add_option("--hold-down", hold_down,
+                 "How long an address that was given back goes to nobody but a Service of the same name, like 30s or 5m "
+                 "(default 0s)")
+      ->type_name("DURATION");
+  app.add_option("--metrics-address", flags.metrics_address, "Where /metrics and /healthz are shown, like :7481 (default nowhere)")
+      ->type_name("[ADDRESS]:PORT");
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error (default info, with --show warn)")
       ->type_name("LEVEL");
   app.set_version_flag("--version", "fairlead-controller " FAIRLEAD_VERSION);
@@ -78,6 +95,14 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
     const auto range = parse_ports(ports);
     if (!range) return bad("--node-port-range: \"" + ports + "\" is no range like 30000-32767");
     flags.node_ports = *range;
+  }
+  const auto known = api::group_of(group);
+  if (!known) return bad("--api-group: \"" + group + "\" is neither fairlead.io nor metallb.io");
+  flags.source.group = *known;
+  if (!hold_down.empty()) {
+    const auto duration = api::parse_duration(hold_down);
+    if (!duration || *duration < Duration::zero()) return bad("--hold-down: \"" + hold_down + "\" is no duration like 30s or 5m");
+    flags.hold_down = *duration;
   }
   if (flags.log_level.empty()) flags.log_level = flags.is_show ? "warn" : "info";
   return flags;

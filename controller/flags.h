@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controller/core/allocator.h"
+#include "proto/base/clock.h"
 #include "proto/net/prefix.h"
 #include "proto/runtime/open_source.h"
 
@@ -17,6 +18,9 @@ struct Flags {
   bool is_show = false;
   std::vector<Prefix> service_cidrs;
   core::PortRange node_ports;
+  std::string lb_class;
+  Duration hold_down{};
+  std::string metrics_address;  // where /metrics is shown; "": nowhere
   std::string log_level;  // as given; else info, or warn with --show, whose output is for people
 };
 

@@ -1,14 +1,17 @@
 /// fairlead-controller: objects in (feed), decisions (core), statuses and events out (report). This file alone knows
 /// who feeds whom: a change or a confirmed write asks for a pass, and a pass is converge() over the objects as they
 /// will be.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
 #include "controller/feed/feed.h"
 #include "controller/flags.h"
+#include "controller/report/metrics.h"
 #include "controller/report/reporter.h"
 #include "controller/report/table.h"
 #include "proto/base/log.h"
+#include "proto/runtime/http_server.h"
 #include "proto/runtime/open_source.h"
 
 namespace fairlead::controller {
@@ -18,6 +21,7 @@ constexpr int kOk = 0;
 constexpr int kInvalidObject = 1;
 constexpr int kFailed = 2;
 constexpr Duration kLeaseWait = std::chrono::seconds(5);
+constexpr Duration kListenRetry = std::chrono::seconds(1);
 
 int fail(const std::string& what) {
   std::fprintf(stderr, "fairlead-controller: %s\n", what.c_str());
@@ -36,11 +40,20 @@ class Controller {
         source_(source),
         is_once_(flags.is_once),
         is_show_(flags.is_show),
-        config_{source.allocates_cluster_ips(), flags.service_cidrs, flags.node_ports},
+        metrics_address_(flags.metrics_address),
+        config_{.allocates_cluster_ips = source.allocates_cluster_ips(),
+                .service_cidrs = flags.service_cidrs,
+                .node_ports = flags.node_ports,
+                .group = flags.source.group,
+                .lb_class = flags.lb_class,
+                .hold_down = flags.hold_down},
         feed_(loop, source,
               {[this] { pass(); }, [this] { on_synced(); }, [this](const api::Key& key) { reporter_.forget(key); },
-               [this](const runtime::Fault& fault) { on_fault(fault); }}),
-        reporter_(loop, source, [this] { feed_.mark_dirty(); }),
+               [this](const runtime::Fault& fault) { on_fault(fault); }},
+              flags.source.group == api::Group::metallb ? flags.source.metallb_namespace() : ""),
+        reporter_(loop, source, [this] { feed_.mark_dirty(); }, flags.source.group),
+        listen_timer_(loop, [this] { listen(); }),
+        wake_timer_(loop, [this] { feed_.mark_dirty(); }),
         lease_timer_(loop, [this] {
           loop_.stop(
               fail("another fairlead-controller holds the lease \"controller\": stop it, or run without --once"));
@@ -49,6 +62,9 @@ class Controller {
   void start() {
     feed_.start();
     if (is_show_) return;
+    metrics_.set_leading(false);
+    reporter_.watch_writes([this](std::string_view failure) { metrics_.written(failure); });
+    if (!metrics_address_.empty()) listen();
     log::info("standby", {{"lease", "controller"}});
     if (is_once_) lease_timer_.arm(kLeaseWait);
     source_.lead("controller", [this](bool leads) { on_lease(leads); });
@@ -64,9 +80,13 @@ class Controller {
   void on_lease(bool leads) {
     if (leads == leads_) return;
     leads_ = leads;
+    metrics_.set_leading(leads);
     log::info(leads ? "leader" : "standby", {{"lease", "controller"}});
     lease_timer_.cancel();
-    if (!leads) return reporter_.stop();
+    if (!leads) {
+      memory_ = {};  // what somebody else does meanwhile is not known
+      return reporter_.stop();
+    }
     feed_.mark_dirty();
   }
 
@@ -76,19 +96,47 @@ class Controller {
                {{"where", fault.where}, {"object", fault.object}, {"field", fault.field}, {"what", fault.what}});
   }
 
+  /// Somebody else may have the port for a moment, the controller before this one for instance.
+  void listen() {
+    auto server = runtime::HttpServer::listen(loop_, metrics_address_, [this](const runtime::HttpRequest& r) { return show(r); });
+    if (server) {
+      server_ = *std::move(server);
+      return;
+    }
+    if (!has_told_port_) log::warn("metrics_not_shown", {{"what", server.error().what}, {"retry_ms", milliseconds(kListenRetry)}});
+    has_told_port_ = true;
+    listen_timer_.arm(kListenRetry);
+  }
+
+  runtime::HttpResponse show(const runtime::HttpRequest& request) const {
+    runtime::HttpResponse out;
+    if (request.path == "/metrics") {
+      out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+      out.body = metrics_.text();
+    } else if (request.path == "/healthz" || request.path == "/readyz") {
+      out.body = "ok\n";
+    } else {
+      out.status = 404;
+      out.body = "ask /metrics, /healthz or /readyz\n";
+    }
+    return out;
+  }
+
   void pass() {
     if (!leads_ || is_show_) return;
-    core::Snapshot snapshot = feed_.objects().snapshot();
+    core::Snapshot snapshot = feed_.objects().snapshot(loop_.now());
     for (const kube::Service*& service : snapshot.services) service = &reporter_.expected(*service);
-    const core::Decisions decisions = core::converge(snapshot, config_);
+    const core::Decisions decisions = core::converge(snapshot, config_, memory_);
     reporter_.apply(decisions);
+    metrics_.passed(snapshot, decisions, reporter_.queued(), loop_.now());
+    if (decisions.wake_at) wake_timer_.arm(std::max(Duration::zero(), *decisions.wake_at - loop_.now()));
     if (is_once_) settle(decisions);
   }
 
   void settle(const core::Decisions& decisions) {
     if (const auto& stuck = reporter_.stuck()) return loop_.stop(fail(*stuck));
     if (!decisions.writes.empty() || !reporter_.is_idle()) return;
-    for (const core::Notice& p : decisions.problems) has_invalid_ |= p.about.kind == api::Kind::ip_address_pool;
+    for (const core::Notice& p : decisions.problems) has_invalid_ |= p.about.kind != api::Kind::service;
     print_table(feed_.objects());
     loop_.stop(has_invalid_ ? kInvalidObject : kOk);
   }
@@ -97,11 +145,18 @@ class Controller {
   runtime::Source& source_;
   const bool is_once_;
   const bool is_show_;
+  const std::string metrics_address_;
   const core::Config config_;
   bool leads_ = false;
   bool has_invalid_ = false;
+  core::Memory memory_;
   feed::Feed feed_;
   report::Reporter reporter_;
+  report::Metrics metrics_;
+  std::unique_ptr<runtime::HttpServer> server_;
+  bool has_told_port_ = false;
+  runtime::Timer listen_timer_;
+  runtime::Timer wake_timer_;
   runtime::Timer lease_timer_;
 };
 

@@ -2,8 +2,11 @@
 ///
 ///   source --changes--> Feed --dirty Services--> Planner --steps--> DataPlane --batches--> nf_tables
 ///                        |
-///                        +--VIPs of this node--> Announcer --frames--> libpcap
-///   LinkMonitor --links, addresses--> Announcer, Feed
+///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
+///                        +--announcements--> Reporter --Events--> source
+///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
+///
+///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
 ///
 /// A node answers for a VIP only after its first acknowledged sync: whoever draws traffic can forward it.
 #include <unistd.h>
@@ -17,29 +20,41 @@
 #include "proto/base/log.h"
 #include "proto/runtime/loop.h"
 #include "proto/runtime/open_source.h"
+#include "speaker/bgp/bird_driver.h"
+#include "speaker/bgp/bird_keeper.h"
+#include "speaker/core/bgp_sessions.h"
 #include "speaker/core/interfaces.h"
+#include "speaker/feed/bgp_feed.h"
 #include "speaker/feed/feed.h"
 #include "speaker/l2/announcer.h"
+#include "speaker/link/host.h"
 #include "speaker/link/link_monitor.h"
 #include "speaker/link/sysctls.h"
 #include "speaker/nft/data_plane.h"
+#include "speaker/report/reporter.h"
 
 namespace fairlead::speaker {
 namespace {
 
 constexpr int kStartupFault = 2;
+constexpr Port kKubeProxyMetrics{10249};
 
 struct Flags {
   runtime::SourceFlags source;
   std::string node;
-  std::vector<std::string> cluster_cidrs;
-  std::vector<std::string> service_cidrs{std::string(api::kDefaultServiceCidr)};
+  DataPlaneTexts data_plane{.service_cidrs = {std::string(api::kDefaultServiceCidr)}};
   std::vector<std::string> excluded;
-  bool masquerade_all = false;
   std::string nft = "/usr/sbin/nft";
   int layout = kLayout;
+  BirdOptions bird{.socket = "", .directory = "/run/fairlead-bird"};  // no socket: no BGP
+  int bgp_listen_port = bird::kBgpPort;
+  int bgp_drain_seconds = 10;
+  bool keep_bird = false;
+  std::string bird_program = "/usr/sbin/bird";
+  int bgp_drain_after_seconds = 300;
   std::string log_level = "info";
   bool init_only = false;
+  std::string sysctl_root{kSysctlRoot};
   bool cleanup = false;
 };
 
@@ -56,23 +71,11 @@ std::string host_name() {
   return out;
 }
 
-std::optional<std::vector<Prefix>> prefixes(const std::vector<std::string>& texts, std::string& bad) {
-  std::vector<Prefix> out;
-  for (const std::string& t : texts) {
-    const auto p = parse_prefix(t);
-    if (!p) {
-      bad = t;
-      return std::nullopt;
-    }
-    out.push_back(*p);
-  }
-  return out;
-}
-
 /// `--init-only`: raises what is too low.
-int raise_sysctls() {
+int raise_sysctls(const std::string& root) {
   for (const Sysctl& s : wanted_sysctls(std::thread::hardware_concurrency())) {
-    const auto raised = raise_sysctl(s);
+    const auto raised = raise_sysctl(s, root);
+    if (!raised && s.may_be_absent && raised.error().code == Errc::not_found) continue;
     if (!raised) {
       log::warn("sysctl_failed", {{"name", s.name}, {"at_least", s.at_least}, {"what", raised.error().what}});
     } else if (*raised) {
@@ -91,27 +94,64 @@ void name_sysctl_differences() {
   }
 }
 
+/// Answers how many tables there were.
+Result<int> remove_tables(NftSession& session) {
+  const auto tables = session.tables();
+  if (!tables) return tables.error();
+  nft::Batch batch = session.batch();
+  int removed = 0;
+  for (const nft::TableInfo& t : *tables) {
+    if (!is_table_of_ours(t.name)) continue;
+    batch.remove_table(t.name);
+    ++removed;
+  }
+  if (!batch.empty()) {
+    if (auto done = session.commit(std::move(batch)); !done) return done.error();
+  }
+  return removed;
+}
+
 /// `--cleanup`: takes every trace out of the kernel.
 int cleanup() {
   auto session = NftSession::open();
   if (!session) return fault(session.error().what);
   const auto tables = (*session)->tables();
   if (!tables) return fault(tables.error().what);
-  nft::Batch batch = (*session)->batch();
-  int removed = 0;
   for (const nft::TableInfo& t : *tables) {
     if (t.owner != 0 && t.name == nft::kAnchorTable) {
       return fault("a fairlead-speaker is running in this network namespace: stop it first");
     }
-    if (!is_table_of_ours(t.name)) continue;
-    batch.remove_table(t.name);
-    ++removed;
   }
-  if (!batch.empty()) {
-    if (const auto done = (*session)->commit(std::move(batch)); !done) return fault(done.error().what);
-  }
-  log::info("cleaned_up", {{"tables", removed}});
+  const auto removed = remove_tables(**session);
+  if (!removed) return fault(removed.error().what);
+  log::info("cleaned_up", {{"tables", *removed}});
   return 0;
+}
+
+/// What cannot be read shows nothing, and says so.
+FoundMode look_for_proxies(NftSession& session) {
+  ProxyTraces traces;
+  if (auto names = session.names()) {
+    traces.tables = std::move(names->tables);
+    traces.chains = std::move(names->chains);
+  } else {
+    log::warn("rules_not_seen", {{"what", names.error().what}});
+  }
+  traces.links = link_names();
+  traces.is_kube_proxy_listening = is_listening(kKubeProxyMetrics);
+  return find_mode(traces);
+}
+
+/// Decided once: a node whose forwarding changed by itself, because somebody else's program came or went, is nobody's wish.
+Mode decide_mode(Mode wanted, NftSession& session) {
+  if (wanted != Mode::automatic) {
+    log::info("mode", {{"mode", name(wanted)}, {"reason", "--mode"}});
+    return wanted;
+  }
+  const FoundMode found = look_for_proxies(session);
+  log::info("mode", {{"mode", name(found.mode)}, {"reason", found.because}});
+  if (!found.remedy.empty()) log::warn("leftover_rules", {{"what", found.because}, {"remedy", found.remedy}});
+  return found.mode;
 }
 
 /// An old speaker may be on its way out: its anchor goes with its socket.
@@ -125,17 +165,114 @@ Result<void> take_anchor(NftSession& session) {
   return done;
 }
 
+/// `--keep-bird`: runs BIRD beside a speaker.
+int keep_bird(const Flags& flags) {
+  if (flags.bird.socket.empty()) return fault("--keep-bird: --bird-socket PATH is needed");
+  auto made = runtime::Loop::create();
+  if (!made) return fault(made.error().what);
+  runtime::Loop& loop = **made;
+  std::signal(SIGPIPE, SIG_IGN);
+  BirdKeeper keeper(loop, {.program = flags.bird_program,
+                           .socket = flags.bird.socket,
+                           .directory = flags.bird.directory,
+                           .drain_after = std::chrono::seconds(flags.bgp_drain_after_seconds),
+                           .drain_for = std::chrono::seconds(flags.bgp_drain_seconds)});
+  if (const auto done = loop.on_signals({SIGTERM, SIGINT, SIGCHLD}, [&](int number) { keeper.signalled(number); }); !done) {
+    return fault(done.error().what);
+  }
+  keeper.begin();
+  return loop.run();
+}
+
+/// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the source is told how it goes.
+class Bgp {
+ public:
+  Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source)
+      : source_(source),
+        feed_(loop,
+              {.node = flags.node,
+               .listen_port = static_cast<std::uint16_t>(flags.bgp_listen_port),
+               .drain = std::chrono::seconds(flags.bgp_drain_seconds)},
+              planner,
+              {.want = [this](BgpWant want) { driver_.set(std::move(want)); },
+               .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { told(about, reason, what); },
+               .announced = [](const kube::Name& service, const std::vector<std::string>& peers) { announced(service, peers); }}),
+        driver_(loop, flags.bird,
+                {.link = [](LinkState state, const std::string& what) { link(state, what); },
+                 .reported = [this](const BirdReport& report) { reported(report); },
+                 .refused = [this](const std::vector<BirdRefusal>& all) { refused(all); },
+                 .applied = [](std::uint64_t round, Duration took) {
+                   log::info("bird_configured", {{"round", static_cast<unsigned long>(round)}, {"ms", milliseconds(took)}});
+                 },
+                 .learnt = [this](bool has_bfd) { feed_.set_bfd_built_in(has_bfd); }}) {}
+
+  Result<void> begin(const std::string& node) {
+    BgpNode unknown;
+    unknown.name = node;
+    return driver_.begin(router_id(unknown));
+  }
+  BgpFeed& feed() { return feed_; }
+
+ private:
+  static void link(LinkState state, const std::string& what) {
+    log::write(state == LinkState::ready ? log::Level::info : log::Level::warn, "bird_link", {{"state", name(state)}, {"what", what}});
+  }
+  static void announced(const kube::Name& service, const std::vector<std::string>& peers) {
+    std::string all;
+    for (const std::string& p : peers) all += (all.empty() ? "" : ",") + p;
+    log::info(peers.empty() ? "bgp_withdraw" : "bgp_announce", {{"service", service.str()}, {"peers", all}});
+  }
+  void told(const api::Key& about, const std::string& reason, const std::string& what) {
+    if (reason.empty()) {
+      log::info("bgp_object_good", {{"object", about.str()}});
+      return;
+    }
+    log::warn("bgp_object_refused", {{"object", about.str()}, {"reason", reason}, {"what", what}});
+    source_.event(about, runtime::EventType::warning, "InvalidConfiguration", what + " (" + reason + "; what ran before goes on)");
+  }
+  void refused(const std::vector<BirdRefusal>& all) {
+    std::vector<std::pair<std::string, std::string>> peers;
+    for (const BirdRefusal& r : all) {
+      log::warn("bird_refused", {{"peer", r.symbol}, {"what", r.what}});
+      peers.emplace_back(r.symbol, r.what);
+    }
+    feed_.set_refusals(peers);
+  }
+  void reported(const BirdReport& report) {
+    std::set<std::string> symbols;
+    for (const auto& [symbol, peer] : feed_.peers()) symbols.insert(symbol);
+    auto now = sessions_of(report.protocols, report.bfd.sessions, symbols);
+    for (const SessionChange& c : changes_of(sessions_, now)) session_changed(c);
+    sessions_ = std::move(now);
+  }
+  void session_changed(const SessionChange& change) {
+    using What = SessionChange::What;
+    const auto found = feed_.peers().find(change.symbol);
+    const std::string peer = found == feed_.peers().end() ? change.symbol : found->second.name;
+    const auto tell = [&](const char* event, runtime::EventType type, const char* reason, const std::string& what) {
+      const std::string hint(remedy(what));
+      log::write(type == runtime::EventType::normal ? log::Level::info : log::Level::warn, event, {{"peer", peer}, {"what", what}, {"remedy", hint}});
+      if (found == feed_.peers().end()) return;
+      source_.event({api::Kind::bgp_peer, found->second}, type, reason, hint.empty() ? what : what + ": " + hint);
+    };
+    switch (change.what) {
+      case What::up: return tell("bgp_up", runtime::EventType::normal, "BGPSessionUp", "the session is established");
+      case What::down: return tell("bgp_down", runtime::EventType::warning, "BGPSessionDown", change.why);
+      case What::failing: return tell("bgp_failing", runtime::EventType::warning, "BGPSessionFailing", change.why);
+      case What::bfd_up: return tell("bfd_up", runtime::EventType::normal, "BFDSessionUp", "BFD is up");
+      case What::bfd_down: return tell("bfd_down", runtime::EventType::warning, "BFDSessionDown", "BFD is down: a failure will not be noticed quickly");
+    }
+  }
+
+  runtime::Source& source_;
+  BgpFeed feed_;
+  BirdDriver driver_;
+  std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
+};
+
 int run(const Flags& flags) {
-  std::string bad;
-  FeedOptions feed_options;
-  feed_options.node = flags.node;
-  feed_options.masquerade_all = flags.masquerade_all;
-  const auto cluster_cidrs = prefixes(flags.cluster_cidrs, bad);
-  if (!cluster_cidrs) return fault("--cluster-cidr: \"" + bad + "\" is no prefix like 10.244.0.0/16");
-  feed_options.cluster_cidrs = *cluster_cidrs;
-  const auto service_cidrs = prefixes(flags.service_cidrs, bad);
-  if (!service_cidrs) return fault("--service-cidr: \"" + bad + "\" is no prefix like 10.96.0.0/16");
-  feed_options.service_cidrs = *service_cidrs;
+  auto data_plane_flags = parse_flags(flags.data_plane);
+  if (!data_plane_flags) return fault(data_plane_flags.error().what);
   auto excluded = NamePatterns::compile(flags.excluded);
   if (!excluded) return fault("--exclude-interfaces: " + excluded.error().what);
 
@@ -152,7 +289,14 @@ int run(const Flags& flags) {
     if (done.error().code == Errc::denied) return fault(done.error().what + ": CAP_NET_ADMIN is needed");
     log::warn("no_anchor", {{"what", done.error().what}, {"means", "established connections may break when somebody flushes the ruleset"}});
   }
-  name_sysctl_differences();
+  const Mode mode = data_plane_flags->mode = decide_mode(data_plane_flags->mode, **session);
+  if (mode == Mode::off) {
+    // A kernel without nf_tables has no table of ours either.
+    if (const auto removed = remove_tables(**session); !removed) log::warn("tables_not_removed", {{"what", removed.error().what}});
+    session->reset();  // and the anchor with it
+  } else {
+    name_sysctl_differences();
+  }
 
   auto source = runtime::open_source(loop, flags.source, {.name = "fairlead-speaker"});
   if (!source) return fault(source.error().what);
@@ -160,37 +304,67 @@ int run(const Flags& flags) {
   const NodeReadiness liveness;
   Planner planner;
   Announcer announcer(loop, std::move(*excluded));
+  Reporter reporter(loop, **source, flags.node, announcer.excluded());
 
-  DataPlane* data_plane_ptr = nullptr;
-  Feed feed(feed_options, planner, liveness,
-            {.planned = [&] { data_plane_ptr->changed(); },
-             .vips = [&](std::map<Ip, std::vector<std::string>> vips) { announcer.set_vips(std::move(vips)); }});
-  DataPlane data_plane(loop, planner, std::move(*session), {.nft_program = flags.nft, .layout = flags.layout},
-                       [&] { feed.synced(); });
-  data_plane_ptr = &data_plane;
+  std::unique_ptr<Bgp> bgp;
+  if (!flags.bird.socket.empty()) {
+    bgp = std::make_unique<Bgp>(loop, flags, planner, **source);
+    if (const auto done = bgp->begin(flags.node); !done) return fault("--bird-config-dir: " + done.error().what);
+  }
+
+  std::unique_ptr<DataPlane> data_plane;  // none in mode off
+  Feed feed({flags.node, *data_plane_flags}, planner, liveness,
+            {.planned = [&] { if (data_plane) data_plane->changed(); },
+             .vips = [&](std::map<Ip, std::vector<std::string>> vips) { announcer.set_vips(std::move(vips)); },
+             .announced = [&](const auto& announcements) { reporter.set_announcements(announcements); }});
+  const auto synced = [&] {
+    feed.synced();
+    if (bgp) bgp->feed().synced();
+  };
+  if (mode != Mode::off) {
+    data_plane = std::make_unique<DataPlane>(loop, planner, std::move(*session),
+                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout}, synced);
+  }
 
   std::unique_ptr<LinkMonitor> links;
   auto opened = LinkMonitor::open(loop, [&] {
     announcer.set_links(links->links(), links->addresses());
-    std::vector<Ip> own;
+    reporter.set_links(links->links(), links->addresses());
+    HostAddresses host;
     for (const rtnl::Address& a : links->addresses()) {
       const auto link = links->links().find(a.index);
-      if (a.is_global && link != links->links().end() && !unfit(link->second, announcer.excluded())) own.push_back(a.ip);
+      host.all.push_back(a.ip);
+      if (a.is_global && link != links->links().end() && !unfit(link->second, announcer.excluded())) host.best_first.push_back(a.ip);
     }
-    feed.set_link_addresses(std::move(own));
+    if (bgp) {
+      std::vector<Prefix> connected;
+      for (const rtnl::Address& a : links->addresses()) {
+        if (a.is_global) connected.push_back(Prefix::of(a.ip, a.prefix_length));
+      }
+      bgp->feed().set_links(host.best_first, std::move(connected));
+    }
+    feed.set_host_addresses(std::move(host));
   });
   if (!opened) return fault(opened.error().what);
   links = std::move(*opened);
+  links->start();  // before the first plan: one without addresses would take the NodePorts away for a moment
 
   using api::Kind;
-  (*source)->start({Kind::service, Kind::endpoint_slice, Kind::node, Kind::ip_address_pool, Kind::l2_advertisement},
-                   {.changes = [&](std::vector<runtime::Change> c) { feed.changes(std::move(c)); },
-                    .synced = [&] { data_plane.begin(); },
+  std::vector<Kind> kinds{Kind::service, Kind::endpoint_slice, Kind::node, Kind::service_cidr, Kind::ip_address_pool, Kind::l2_advertisement};
+  if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
+  (*source)->start(std::move(kinds),
+                   {.changes = [&](std::vector<runtime::Change> c) {
+                      if (bgp) bgp->feed().note(c);
+                      feed.changes(std::move(c));
+                      if (bgp) bgp->feed().settle();
+                    },
+                    .synced = [&] { data_plane ? data_plane->begin() : synced(); },
                     .fault = [](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
                     }});
   log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();
+  log::info("neighbours", {{"answered", announcer.tally().answered}, {"ignored", announcer.tally().str()}});
   log::info("stopped", {{"node", flags.node}, {"what", "forwarding stays in the kernel; --cleanup takes it out"}});
   return code;
 }
@@ -203,6 +377,7 @@ int main(int argc, char** argv) {
   Flags flags;
   flags.node = host_name();
   flags.source.state_file = "/var/lib/fairlead/state";
+  std::string group{fairlead::api::kGroup};
   for (const std::string_view pattern : default_exclusions()) flags.excluded.emplace_back(pattern);
 
   CLI::App app{"fairlead-speaker: announces VIPs and programs Service forwarding on this node"};
@@ -211,16 +386,31 @@ int main(int argc, char** argv) {
   app.add_option("--kubeconfig", flags.source.kubeconfig, "How to reach the API server; in a Pod its service account is used");
   app.add_option("--api-server", flags.source.api_servers, "HOST:PORT of API servers, tried in turn before any other")->delimiter(',');
   app.add_option("--namespace", flags.source.ns, "The namespace of Fairlead's own objects (default the Pod's, else fairlead-system)");
+  app.add_option("--api-group", group, "Whose objects are read: fairlead.io or metallb.io")->capture_default_str()->check(CLI::IsMember({"fairlead.io", "metallb.io"}));
   app.add_option("--state-file", flags.source.state_file, "Keeps what is known for a start without an API server; \"\" for none")->capture_default_str();
   app.add_option("--node", flags.node, "Name of this node's Node object")->envname("NODE_NAME")->capture_default_str();
-  app.add_option("--cluster-cidr", flags.cluster_cidrs, "Where pods' addresses are: sources in here are not masqueraded towards ClusterIPs")->delimiter(',');
-  app.add_option("--service-cidr", flags.service_cidrs, "Where ClusterIPs are allocated: the unallocated ones are dropped")->delimiter(',')->capture_default_str();
-  app.add_flag("--masquerade-all", flags.masquerade_all, "Masquerade all traffic to ClusterIPs");
+  app.add_option("--mode", flags.data_plane.mode, "What this node forwards: full (all Services), loadbalancer (VIPs out of our pools, beside kube-proxy), off (announces only), auto (by what is found at start)")->capture_default_str();
+  app.add_option("--cluster-cidr", flags.data_plane.cluster_cidrs, "Where pods' addresses are: sources in here are not masqueraded towards ClusterIPs")->delimiter(',');
+  app.add_option("--detect-local-mode", flags.data_plane.detect_local_mode, "What a local pod is known by: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix")->capture_default_str();
+  app.add_option("--pod-bridge-interface", flags.data_plane.pod_bridge_interface, "The bridge of this node's pods, for BridgeInterface");
+  app.add_option("--pod-interface-name-prefix", flags.data_plane.pod_interface_name_prefix, "How the names of pods' links begin, for InterfaceNamePrefix");
+  app.add_option("--nodeport-addresses", flags.data_plane.nodeport_addresses, "Where NodePorts answer: primary, or this host's addresses in these prefixes")->delimiter(',')->capture_default_str();
+  app.add_option("--service-cidr", flags.data_plane.service_cidrs, "Where ClusterIPs are allocated, unless ServiceCIDR objects say it: the unallocated ones are dropped")->delimiter(',')->capture_default_str();
+  app.add_flag("--masquerade-all", flags.data_plane.masquerade_all, "Masquerade all traffic to ClusterIPs");
   app.add_option("--exclude-interfaces", flags.excluded, "Regular expressions: interfaces never announced on (replaces the default list)");
   app.add_option("--nft", flags.nft, "The nft program, used to load the table's structure")->capture_default_str();
   app.add_option("--layout", flags.layout, "Load the table under another layout number, to rehearse an upgrade")->capture_default_str()->check(CLI::Range(1, 9999));
+  app.add_option("--bird-socket", flags.bird.socket, "BIRD's control socket: announce by BGP through it");
+  app.add_option("--bird-config-dir", flags.bird.directory, "Where BIRD's files are written; in memory, as they must not outlive a reboot")->capture_default_str();
+  app.add_flag("--bird-include-only", flags.bird.is_included, "The BIRD is somebody else's: write fairlead.conf, which its configuration includes");
+  app.add_option("--bgp-listen-port", flags.bgp_listen_port, "Where routers may connect to; another one where 179 is taken")->capture_default_str()->check(CLI::Range(1, 65535));
+  app.add_option("--bgp-drain-seconds", flags.bgp_drain_seconds, "How long an excluded node announces with GRACEFUL_SHUTDOWN before it withdraws")->capture_default_str()->check(CLI::Range(0, 3600));
+  app.add_flag("--keep-bird", flags.keep_bird, "Run BIRD beside a speaker, and drain its routes when the speaker stays away; nothing else");
+  app.add_option("--bird", flags.bird_program, "With --keep-bird: the program")->capture_default_str();
+  app.add_option("--bgp-drain-after-seconds", flags.bgp_drain_after_seconds, "With --keep-bird: how long a speaker may be away")->capture_default_str()->check(CLI::Range(1, 86400));
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--init-only", flags.init_only, "Raise the kernel settings that forwarding needs, and exit");
+  app.add_option("--sysctl-root", flags.sysctl_root, "With --init-only: where the kernel settings are, if /proc/sys cannot be written here")->capture_default_str();
   app.add_flag("--cleanup", flags.cleanup, "Remove Fairlead's tables from the kernel, and exit");
   try {
     app.parse(argc, argv);
@@ -228,8 +418,10 @@ int main(int argc, char** argv) {
     const int code = app.exit(e);
     return code == 0 ? 0 : kStartupFault;
   }
+  flags.source.group = *fairlead::api::group_of(group);
   if (!fairlead::log::set_level(flags.log_level)) return fault("--log-level: \"" + flags.log_level + "\" is none of debug, info, warn, error");
-  if (flags.init_only) return raise_sysctls();
+  if (flags.keep_bird) return keep_bird(flags);
+  if (flags.init_only) return raise_sysctls(flags.sysctl_root);
   if (flags.cleanup) return cleanup();
   if (flags.node.empty()) return fault("--node NAME is needed: this machine has no host name");
   return run(flags);

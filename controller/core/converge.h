@@ -8,6 +8,7 @@
 ///  3. compare: what differs from the objects becomes a write, with the Events that explain it.
 /// Cost: one pass over the Services and the addresses in use; some tens of milliseconds for 30,000 Services.
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,22 +16,24 @@
 
 #include "controller/core/allocator.h"
 #include "controller/core/reasons.h"
+#include "proto/base/clock.h"
 
 namespace fairlead::controller::core {
-
-/// The annotation that says which pool a Service's addresses are from (MetalLB: metallb.io/ip-allocated-from-pool).
-inline constexpr std::string_view kPoolAnnotation = "fairlead.io/ip-allocated-from-pool";
 
 /// Borrowed; in any order.
 struct Snapshot {
   std::vector<const kube::Service*> services;
   std::vector<const api::IPAddressPool*> pools;
   std::vector<const kube::Node*> nodes;
+  std::vector<const api::Community*> communities;  // metallb.io mode: judged together with the pools, as MetalLB does
   const match::Namespaces* namespaces = nullptr;
   /// Some input could not be read when the program started, so a pool that exists may be missing here: a Service keeps
   /// the address of a pool that is missing, unless that pool is known to be `gone`.
   bool may_miss_pools = false;
   const std::set<std::string>* gone_pools = nullptr;
+  /// A pool (or Community) is there and cannot be read, now. In metallb.io mode that refuses all pools.
+  bool has_unreadable_pool = false;
+  TimePoint now{};  // of hold-down
 };
 
 struct Config {
@@ -38,6 +41,25 @@ struct Config {
   bool allocates_cluster_ips = false;
   std::vector<Prefix> service_cidrs;  // the first one's family is the primary one
   PortRange node_ports;
+  /// metallb.io: an address is kept together with its Service's other one or not at all, a Service that has to wait for
+  /// its families keeps nothing, one wrong pool refuses all of them, a pool may contain a Node's address, and what is
+  /// written down of cluster addresses may clash. All as MetalLB does.
+  api::Group group = api::Group::fairlead;
+  std::string lb_class;  // "": Services without a loadBalancerClass; else those of this one
+  Duration hold_down{};  // an address that was given back goes to nobody else for this long
+};
+
+/// What a pass tells the next one; empty at the start and for a new leader. Nothing here decides who has which address
+/// that a status shows, except where a Service changes how it shares one: then that one moves and not the others.
+struct Memory {
+  struct Released {
+    kube::Name last;
+    TimePoint until{};
+  };
+  std::map<kube::Name, std::string> manners;  // of Services that share, in one text
+  std::map<Ip, kube::Name> holders;           // with hold-down only
+  std::map<Ip, Released> released;
+  std::optional<std::vector<api::IPAddressPool>> good_pools;  // metallb.io: the last that were valid as a whole
 };
 
 /// Something to tell about an object; becomes an Event and a log line.
@@ -68,12 +90,18 @@ struct Decisions {
   std::vector<Write> writes;     // in the order in which they were decided
   std::vector<Notice> problems;  // what stands in the way now, on every pass until it is solved
   std::vector<PoolUse> pools;    // all pools, always; a refused one has nothing available
+  std::optional<TimePoint> wake_at;  // when a pass is due without any change
 };
 
+/// `memory` is read and left as the next pass wants it.
+Decisions converge(const Snapshot& snapshot, const Config& config, Memory& memory);
+/// As at a start.
 Decisions converge(const Snapshot& snapshot, const Config& config);
 
-/// The value of the pool annotation, or "".
-std::string_view pool_annotation(const kube::Service& service);
+/// The annotation that says which pool a Service's addresses are from: <group>/ip-allocated-from-pool.
+const std::string& pool_annotation_key(api::Group group);
+/// Its value, or "".
+std::string_view pool_annotation(const kube::Service& service, api::Group group = api::Group::fairlead);
 /// The addresses of status.loadBalancer.ingress, in its order; entries without one are somebody else's.
 std::vector<Ip> ingress_ips(const kube::Service& service);
 

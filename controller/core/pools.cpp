@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "proto/api/validate.h"
+
 namespace fairlead::controller::core {
 namespace {
 
@@ -66,6 +68,13 @@ std::optional<Refusal> judge_alone(const api::IPAddressPool& pool, std::span<con
                          at->node->meta.name + ": leave the addresses of nodes out"};
     }
   }
+  api::ConfigSet alone;
+  alone.pools.push_back(pool);
+  for (const api::Violation& v : api::validate_pools(alone, api::Rules::of(api::Group::fairlead))) {
+    const bool is_judged_later = v.rule == api::Rule::pool_overlap;
+    if (v.severity != api::Severity::error || is_judged_later) continue;
+    return Refusal{&pool, Reason::pool_invalid, object(pool) + ": " + v.field + " " + v.reason};
+  }
   return std::nullopt;
 }
 
@@ -109,7 +118,7 @@ Pools::Pools(std::span<const api::IPAddressPool* const> all, std::span<const kub
       const IpRange& range = pool->addresses[i];
       const auto other = clash(range);
       if (other == spans_.end()) {
-        spans_[range.first] = {range.last, pool, 0};
+        spans_[range.first] = {range.last, pool, 0, i};
         added.push_back(range.first);
         continue;
       }
@@ -135,22 +144,40 @@ Pools::Pools(std::span<const api::IPAddressPool* const> all, std::span<const kub
   for (auto& [first, span] : spans_) span.index = index[span.pool];
 }
 
-std::optional<std::size_t> Pools::at(const Ip& ip) const {
+const Pools::Span* Pools::span_of(const Ip& ip) const {
   auto at = spans_.upper_bound(ip);
-  if (at == spans_.begin()) return std::nullopt;
+  if (at == spans_.begin()) return nullptr;
   --at;
-  if (!IpRange{at->first, at->second.last}.contains(ip)) return std::nullopt;
-  return at->second.index;
+  return IpRange{at->first, at->second.last}.contains(ip) ? &at->second : nullptr;
+}
+
+std::optional<std::size_t> Pools::at(const Ip& ip) const {
+  const Span* const span = span_of(ip);
+  return span == nullptr ? std::nullopt : std::optional(span->index);
+}
+
+std::optional<std::size_t> Pools::entry_of(const Ip& ip) const {
+  const Span* const span = span_of(ip);
+  return span == nullptr ? std::nullopt : std::optional(span->entry);
+}
+
+std::optional<std::size_t> Pools::named(std::string_view name) const {
+  const auto at = std::lower_bound(valid_.begin(), valid_.end(), name,
+                                   [](const auto* pool, std::string_view wanted) { return pool->meta.name < wanted; });
+  if (at == valid_.end() || (*at)->meta.name != name) return std::nullopt;
+  return static_cast<std::size_t>(at - valid_.begin());
+}
+
+const Refusal* Pools::refused_named(std::string_view name) const {
+  const auto at =
+      std::find_if(refused_.begin(), refused_.end(), [&](const Refusal& r) { return r.pool->meta.name == name; });
+  return at == refused_.end() ? nullptr : &*at;
 }
 
 const api::IPAddressPool* Pools::holder_of(const Ip& ip, std::string_view named) const {
   // Where a valid pool has the name too, the annotation means that one.
-  const bool is_valid_name =
-      std::any_of(valid_.begin(), valid_.end(), [&](const auto* pool) { return pool->meta.name == named; });
-  if (!named.empty() && !is_valid_name) {
-    for (const Refusal& r : refused_) {
-      if (r.pool->meta.name == named) return r.pool;
-    }
+  if (!named.empty() && !this->named(named)) {
+    if (const Refusal* const r = refused_named(named)) return r->pool;
   }
   for (const Refusal& r : refused_) {
     for (const IpRange& range : r.pool->addresses) {

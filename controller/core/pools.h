@@ -34,6 +34,11 @@ class Pools {
 
   /// The index in valid() of the pool that contains the address.
   std::optional<std::size_t> at(const Ip& ip) const;
+  /// Which entry of that pool's spec.addresses contains it.
+  std::optional<std::size_t> entry_of(const Ip& ip) const;
+  /// The index in valid() of the pool of this name.
+  std::optional<std::size_t> named(std::string_view name) const;
+  const Refusal* refused_named(std::string_view name) const;
   /// The refused pool that lets a Service keep an address: the one named (by the Service's annotation), whatever its
   /// ranges are now, because the version that gave the address is not known after a restart; else one that contains it.
   const api::IPAddressPool* holder_of(const Ip& ip, std::string_view named) const;
@@ -43,7 +48,9 @@ class Pools {
     Ip last;
     const api::IPAddressPool* pool = nullptr;
     std::size_t index = 0;  // in valid_
+    std::size_t entry = 0;  // in its spec.addresses
   };
+  const Span* span_of(const Ip& ip) const;
   std::map<Ip, Span> spans_;  // by first address
   std::vector<const api::IPAddressPool*> valid_;
   std::vector<Refusal> refused_;

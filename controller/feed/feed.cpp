@@ -23,20 +23,27 @@ bool put(Map& map, const runtime::Change& change) {
 
 }  // namespace
 
-core::Snapshot Objects::snapshot() const {
+core::Snapshot Objects::snapshot(TimePoint now) const {
   core::Snapshot out;
   out.services.reserve(services.size());
   for (const auto& [name, service] : services) out.services.push_back(&service);
   for (const auto& [name, pool] : pools) out.pools.push_back(&pool);
   for (const auto& [name, node] : nodes) out.nodes.push_back(&node);
+  for (const auto& [name, community] : communities) out.communities.push_back(&community);
   out.namespaces = &namespaces;
   out.may_miss_pools = may_miss_pools;
   out.gone_pools = &gone_pools;
+  out.has_unreadable_pool = !unreadable.empty();
+  out.now = now;
   return out;
 }
 
-Feed::Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers)
-    : loop_(loop), source_(source), handlers_(std::move(handlers)), timer_(loop, [this] { pass(); }) {}
+Feed::Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, std::string metallb_namespace)
+    : loop_(loop),
+      source_(source),
+      handlers_(std::move(handlers)),
+      metallb_namespace_(std::move(metallb_namespace)),
+      timer_(loop, [this] { pass(); }) {}
 
 void Feed::start() {
   const std::weak_ptr<char> alive = alive_;
@@ -51,12 +58,26 @@ void Feed::start() {
     mark_dirty();
   };
   h.fault = [this, alive](const runtime::Fault& fault) {
-    if (alive.expired()) return;
-    const bool may_be_pool = fault.object.empty() || fault.object.starts_with("IPAddressPool");
-    if (!is_synced_ && may_be_pool) objects_.may_miss_pools = true;
-    if (handlers_.fault) handlers_.fault(fault);
+    if (!alive.expired()) on_fault(fault);
   };
-  source_.start({api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool}, std::move(h));
+  std::vector<api::Kind> kinds{api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool};
+  if (!metallb_namespace_.empty()) kinds.push_back(api::Kind::community);
+  source_.start(std::move(kinds), std::move(h));
+}
+
+bool Feed::is_custom(const std::string& object) const {
+  const std::string in = metallb_namespace_.empty() ? "" : metallb_namespace_ + "/";
+  return object.starts_with("IPAddressPool " + in) || (!in.empty() && object.starts_with("Community " + in));
+}
+
+void Feed::on_fault(const runtime::Fault& fault) {
+  const bool is_ours = is_custom(fault.object);
+  if (!is_synced_ && (is_ours || fault.object.empty())) {
+    objects_.may_miss_pools = true;
+    objects_.unreadable.insert(fault.object);
+  }
+  if (is_ours && objects_.unreadable.insert(fault.object).second) mark_dirty();
+  if (handlers_.fault) handlers_.fault(fault);
 }
 
 void Feed::mark_dirty() {
@@ -78,11 +99,8 @@ bool Feed::store(const runtime::Change& change) {
     case api::Kind::service:
       return put<decltype(objects_.services), kube::Service>(objects_.services, change);
     case api::Kind::ip_address_pool:
-      if (change.object)
-        objects_.gone_pools.erase(change.key.name.name);
-      else
-        objects_.gone_pools.insert(change.key.name.name);
-      return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change);
+    case api::Kind::community:
+      return store_custom(change);
     case api::Kind::node: {
       // A Node changes often (heartbeats, conditions); only its addresses matter here.
       const auto found = objects_.nodes.find(change.key.name);
@@ -102,10 +120,26 @@ bool Feed::store(const runtime::Change& change) {
       return !is_same;
     }
     case api::Kind::endpoint_slice:
+    case api::Kind::service_cidr:
     case api::Kind::l2_advertisement:
+    case api::Kind::bgp_advertisement:
+    case api::Kind::bgp_peer:
+    case api::Kind::bfd_profile:
+    case api::Kind::secret:
       return false;
   }
   return false;
+}
+
+bool Feed::store_custom(const runtime::Change& change) {
+  if (!metallb_namespace_.empty() && change.key.name.ns != metallb_namespace_) return false;
+  const bool is_readable_again = objects_.unreadable.erase(change.key.str()) > 0;
+  if (change.key.kind == api::Kind::community) {
+    return put<decltype(objects_.communities), api::Community>(objects_.communities, change) || is_readable_again;
+  }
+  if (change.object) objects_.gone_pools.erase(change.key.name.name);
+  else objects_.gone_pools.insert(change.key.name.name);
+  return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change) || is_readable_again;
 }
 
 void Feed::pass() {

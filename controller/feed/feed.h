@@ -19,13 +19,17 @@ struct Objects {
   std::map<kube::Name, kube::Service> services;
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<kube::Name, kube::Node> nodes;
+  std::map<kube::Name, api::Community> communities;  // metallb.io mode only
   match::Namespaces namespaces;
   std::set<std::string> gone_pools;  // seen, and deleted since
   /// A fault that came before synced() may hide a pool. Later ones hide nothing: the last good version stays.
   bool may_miss_pools = false;
+  /// "IPAddressPool ns/name", "Community ns/name" of those whose newest version could not be read; "" for a file that
+  /// could not be read at the start. One that was never readable is known to be gone at the next start only.
+  std::set<std::string> unreadable;
 
   /// Borrows from this.
-  core::Snapshot snapshot() const;
+  core::Snapshot snapshot(TimePoint now) const;
 };
 
 class Feed {
@@ -36,7 +40,8 @@ class Feed {
     std::function<void(const api::Key&)> gone;  // an object was deleted
     std::function<void(const runtime::Fault&)> fault;
   };
-  Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers);
+  /// `metallb_namespace`: where pools and Communities count in metallb.io mode. "": Fairlead's own, wherever they are.
+  Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, std::string metallb_namespace = "");
 
   /// Services, Nodes, Namespaces and pools. Not EndpointSlices: no address depends on one, and they are most of the
   /// memory of a large cluster.
@@ -48,11 +53,15 @@ class Feed {
  private:
   void on_changes(std::vector<runtime::Change> changes);
   bool store(const runtime::Change& change);
+  bool store_custom(const runtime::Change& change);
+  bool is_custom(const std::string& object) const;
+  void on_fault(const runtime::Fault& fault);
   void pass();
 
   runtime::Loop& loop_;
   runtime::Source& source_;
   Handlers handlers_;
+  const std::string metallb_namespace_;
   Objects objects_;
   bool is_synced_ = false;
   Duration last_cost_{};

@@ -14,15 +14,19 @@ constexpr unsigned kStuckAfter = 3;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(100);
 constexpr Duration kLastRetry = std::chrono::seconds(30);
 constexpr Duration kShownWithin = std::chrono::seconds(2);
+constexpr Duration kStatusEvery = std::chrono::milliseconds(500);
+constexpr Duration kStatusRetry = std::chrono::seconds(5);
+
+bool is_refusal(Errc code) { return code == Errc::denied || code == Errc::malformed || code == Errc::exhausted; }
 
 Duration backoff(Errc code, unsigned attempts) {
   // Trying again soon helps against a busy or changing server, not against a refusal.
-  if (code == Errc::denied || code == Errc::malformed || code == Errc::exhausted) return kLastRetry;
+  if (is_refusal(code)) return kLastRetry;
   return std::min(kLastRetry, kFirstRetry * (1U << std::min(attempts - 1, 10U)));
 }
 
 /// The Service as it will be shown.
-kube::Service overlay(kube::Service s, const core::Write& w) {
+kube::Service overlay(kube::Service s, const core::Write& w, api::Group group) {
   if (w.cluster_ips) s.cluster_ips = *w.cluster_ips;
   if (w.node_ports) {
     for (std::size_t i = 0; i < s.ports.size() && i < w.node_ports->size(); ++i)
@@ -34,21 +38,21 @@ kube::Service overlay(kube::Service s, const core::Write& w) {
   }
   if (w.pool) {
     if (w.pool->empty())
-      s.meta.annotations.erase(std::string(core::kPoolAnnotation));
+      s.meta.annotations.erase(core::pool_annotation_key(group));
     else
-      s.meta.annotations.insert_or_assign(std::string(core::kPoolAnnotation), *w.pool);
+      s.meta.annotations.insert_or_assign(core::pool_annotation_key(group), *w.pool);
   }
   return s;
 }
 
-bool shows(const kube::Service& s, const core::Write& w) {
+bool shows(const kube::Service& s, const core::Write& w, api::Group group) {
   if (w.cluster_ips && s.cluster_ips != *w.cluster_ips) return false;
   if (w.node_ports && !std::equal(s.ports.begin(), s.ports.end(), w.node_ports->begin(), w.node_ports->end(),
                                   [](const kube::ServicePort& p, const Port& n) { return p.node_port == n; })) {
     return false;
   }
   if (w.ingress && core::ingress_ips(s) != *w.ingress) return false;
-  return !w.pool || core::pool_annotation(s) == *w.pool;
+  return !w.pool || core::pool_annotation(s, group) == *w.pool;
 }
 
 runtime::ServiceWrite to_wire(const core::Write& w) {
@@ -73,18 +77,24 @@ void merge(core::Write& into, const core::Write& later) {
 
 }  // namespace
 
-Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed)
-    : loop_(loop), source_(source), changed_(std::move(changed)), timer_(loop, [this] { on_timer(); }) {}
+Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed, api::Group group)
+    : loop_(loop), source_(source), changed_(std::move(changed)), group_(group), timer_(loop, [this] { on_timer(); }) {}
 
 const kube::Service& Reporter::expected(const kube::Service& delivered) {
   const auto found = pending_.find({delivered.meta.ns, delivered.meta.name});
   if (found == pending_.end()) return delivered;
   Pending& p = found->second;
-  if (p.phase == Phase::written && shows(delivered, p.write)) {
+  if (p.phase == Phase::written && shows(delivered, p.write, group_)) {
     pending_.erase(found);
     return delivered;
   }
-  p.overlaid = overlay(delivered, p.write);
+  // What was refused may be allowed on the object as it is now: it was no LoadBalancer for a moment.
+  p.version = delivered.meta.resource_version;
+  if (p.phase == Phase::failed && p.is_refused && p.version != p.sent_version) {
+    p.phase = Phase::queued;
+    queue_.push_back(found->first);
+  }
+  p.overlaid = overlay(delivered, p.write, group_);
   return p.overlaid;
 }
 
@@ -92,12 +102,7 @@ void Reporter::apply(const core::Decisions& decisions) {
   for (const core::Write& write : decisions.writes) queue(write);
   send_queued();
 
-  for (const core::PoolUse& use : decisions.pools) {
-    const auto [at, is_new] = statuses_.try_emplace(use.pool, use);
-    if (!is_new && at->second == use) continue;
-    at->second = use;
-    if (!pool_retries_.contains(use.pool)) write_status(use.pool);
-  }
+  for (const core::PoolUse& use : decisions.pools) set_status(use);
 
   std::vector<core::Notice> problems = decisions.problems;
   std::sort(problems.begin(), problems.end());
@@ -143,6 +148,7 @@ void Reporter::send_queued() {
     Pending& p = found->second;
     p.phase = Phase::in_flight;
     p.is_amended = false;
+    p.sent_version = p.version;
     ++in_flight_;
     source_.write(name, to_wire(p.write),
                   [this, alive = std::weak_ptr<char>(alive_), name, id = p.id](const Result<void>& r) {
@@ -153,6 +159,7 @@ void Reporter::send_queued() {
 
 void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Result<void>& result) {
   --in_flight_;
+  if (watcher_) watcher_(result ? std::string_view() : name(result.error().code));
   const auto found = pending_.find(service);
   if (found != pending_.end() && found->second.id == id) {
     Pending& p = found->second;
@@ -176,6 +183,7 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
       }
     } else {
       const Duration wait = backoff(result.error().code, ++p.attempts);
+      p.is_refused = is_refusal(result.error().code);
       log::warn("write_failed", {{"service", service.str()},
                                  {"reason", name(result.error().code)},
                                  {"what", result.error().what},
@@ -190,21 +198,44 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
   changed_();
 }
 
-void Reporter::write_status(const kube::Name& pool) {
-  const core::PoolUse& use = statuses_[pool];
-  ++statuses_in_flight_;
-  const runtime::PoolStatus status{use.assigned_ipv4, use.assigned_ipv6, use.available_ipv4, use.available_ipv6};
-  source_.write(pool, status, [this, alive = std::weak_ptr<char>(alive_), pool](const Result<void>& result) {
+void Reporter::set_status(const core::PoolUse& use) {
+  const auto [at, is_new] = statuses_.try_emplace(use.pool);
+  Status& status = at->second;
+  if (!is_new && status.use == use) return;
+  status.use = use;
+  status.is_due = true;
+  send_status(use.pool, status);
+  count_busy();
+}
+
+void Reporter::send_status(const kube::Name& pool, Status& status) {
+  if (!status.is_due || status.is_in_flight) return;
+  if (status.not_before > loop_.now()) return wake_by(status.not_before);
+  status.is_due = false;
+  status.is_in_flight = true;
+  status.not_before = loop_.now() + kStatusEvery;
+  const core::PoolUse& use = status.use;
+  const runtime::PoolStatus wire{use.assigned_ipv4, use.assigned_ipv6, use.available_ipv4, use.available_ipv6};
+  source_.write(pool, wire, [this, alive = std::weak_ptr<char>(alive_), pool](const Result<void>& result) {
     if (alive.expired()) return;
-    --statuses_in_flight_;
-    if (!result && statuses_.contains(pool)) {
-      log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}});
-      stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
-      pool_retries_[pool] = loop_.now() + std::chrono::seconds(5);
-      wake_by(pool_retries_[pool]);
+    if (const auto found = statuses_.find(pool); found != statuses_.end()) {
+      found->second.is_in_flight = false;
+      if (!result) {
+        log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}});
+        stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
+        found->second.is_due = true;
+        found->second.not_before = loop_.now() + kStatusRetry;
+      }
+      send_status(pool, found->second);
     }
+    count_busy();
     changed_();
   });
+}
+
+void Reporter::count_busy() {
+  busy_statuses_ = static_cast<std::size_t>(
+      std::count_if(statuses_.begin(), statuses_.end(), [](const auto& entry) { return entry.second.is_busy(); }));
 }
 
 void Reporter::on_timer() {
@@ -226,20 +257,12 @@ void Reporter::on_timer() {
     }
     ++at;
   }
-  for (auto at = pool_retries_.begin(); at != pool_retries_.end();) {
-    if (at->second > now) {
-      ++at;
-      continue;
-    }
-    const kube::Name pool = at->first;
-    at = pool_retries_.erase(at);
-    if (statuses_.contains(pool)) write_status(pool);
-  }
+  for (auto& [pool, status] : statuses_) send_status(pool, status);
+  count_busy();
   send_queued();
   for (const auto& [name, p] : pending_) {
     if (p.phase == Phase::failed || p.phase == Phase::written) wake_by(p.due);
   }
-  for (const auto& [name, at] : pool_retries_) wake_by(at);
   if (has_forgotten) changed_();
 }
 
@@ -254,7 +277,7 @@ void Reporter::forget(const api::Key& key) {
   if (key.kind == api::Kind::service) pending_.erase(key.name);
   if (key.kind == api::Kind::ip_address_pool) {
     statuses_.erase(key.name);
-    pool_retries_.erase(key.name);
+    count_busy();
   }
 }
 
@@ -262,7 +285,7 @@ void Reporter::stop() {
   pending_.clear();
   queue_.clear();
   statuses_.clear();
-  pool_retries_.clear();
+  busy_statuses_ = 0;
   problems_.clear();
   timer_.cancel();
 }
@@ -276,8 +299,9 @@ void Reporter::tell(const core::Notice& notice) {
   const bool is_warning = core::is_warning(notice.reason);
   const log::Fields fields = {
       {"object", notice.about.str()}, {"reason", core::label(notice.reason)}, {"what", notice.message}};
+  if (core::is_quiet(notice.reason)) return log::write(log::Level::debug, "decision", fields);
   // A refused pool is a fault of the input, as one that cannot be parsed.
-  if (notice.about.kind == api::Kind::ip_address_pool)
+  if (notice.about.kind != api::Kind::service)
     log::write(log::Level::error, "pool_refused", fields);
   else
     log::write(is_warning ? log::Level::warn : log::Level::info, "decision", fields);

@@ -7,7 +7,8 @@
 /// trying soon cannot help); one that was accepted and is not shown within two seconds is forgotten, and the next pass
 /// decides anew.
 ///
-/// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once.
+/// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once. A pool's
+/// status is written twice a second at most, and never while the one before is on its way: the last one counts.
 /// Thread: the loop's.
 #include <cstdint>
 #include <deque>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/core/converge.h"
@@ -27,8 +29,10 @@ namespace fairlead::controller::report {
 
 class Reporter {
  public:
-  /// `changed`: something that a pass should look at (a write was confirmed, given up, or forgotten).
-  Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed);
+  /// `changed`: something that a pass should look at (a write was confirmed, given up, or forgotten). `group`: whose
+  /// annotation names the pool.
+  Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed,
+           api::Group group = api::Group::fairlead);
 
   /// The Service as the next pass should see it. The reference is good until the next call about the same Service.
   const kube::Service& expected(const kube::Service& delivered);
@@ -38,8 +42,13 @@ class Reporter {
   /// Drops what is not written yet: somebody else leads now.
   void stop();
 
+  /// Told of each answer to a write: Errc's name, or "" for success.
+  void watch_writes(std::function<void(std::string_view failure)> watcher) { watcher_ = std::move(watcher); }
+  /// Services with a write that is not shown yet.
+  std::size_t queued() const { return pending_.size(); }
+
   /// Everything that was decided is written and shown.
-  bool is_idle() const { return pending_.empty() && statuses_in_flight_ == 0 && pool_retries_.empty(); }
+  bool is_idle() const { return pending_.empty() && busy_statuses_ == 0; }
   /// Why nothing more is to be expected: a write that failed three times, or was accepted and never shown.
   const std::optional<std::string>& stuck() const { return stuck_; }
 
@@ -51,6 +60,8 @@ class Reporter {
     Phase phase = Phase::queued;
     bool is_amended = false;  // changed while in flight: goes out once more
     unsigned attempts = 0;
+    bool is_refused = false;             // the last attempt
+    std::string version, sent_version;  // resourceVersion as delivered last, and when the last attempt was made
     TimePoint due{};         // of phases failed and written
     kube::Service overlaid;  // what expected() refers to
   };
@@ -59,7 +70,17 @@ class Reporter {
   void queue(const core::Write& write);
   void send_queued();
   void on_written(const kube::Name& service, std::uint64_t id, const Result<void>& result);
-  void write_status(const kube::Name& pool);
+  struct Status {
+    core::PoolUse use;      // as decided
+    bool is_due = false;    // and not written like this yet
+    bool is_in_flight = false;
+    TimePoint not_before{};
+    bool is_busy() const { return is_due || is_in_flight; }
+  };
+  void set_status(const core::PoolUse& use);
+  /// Sends what is due and may go now; else sees to it that it is looked at again.
+  void send_status(const kube::Name& pool, Status& status);
+  void count_busy();
   void on_timer();
   void wake_by(TimePoint at);
   void tell(const core::Notice& notice);
@@ -67,14 +88,15 @@ class Reporter {
   runtime::Loop& loop_;
   runtime::Source& source_;
   std::function<void()> changed_;
+  std::function<void(std::string_view)> watcher_;
+  const api::Group group_;
   Pendings pending_;
   std::deque<kube::Name> queue_;
   std::size_t in_flight_ = 0;
   std::uint64_t next_id_ = 1;
 
-  std::map<kube::Name, core::PoolUse> statuses_;  // as decided; written, in flight, or waiting for a retry
-  std::size_t statuses_in_flight_ = 0;
-  std::map<kube::Name, TimePoint> pool_retries_;
+  std::map<kube::Name, Status> statuses_;
+  std::size_t busy_statuses_ = 0;
 
   std::vector<core::Notice> problems_;                            // sorted: the ones that stand
   std::map<api::Key, std::map<core::Reason, std::size_t>> told_;  // hash of the last message of each reason

@@ -12,7 +12,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BASE_IMAGE=${BASE_IMAGE:-debian:bookworm-slim}
 LIMIT=150000000
-PROGRAMS=(fairlead-controller fairlead-speaker)
+PROGRAMS=(fairlead-controller fairlead-speaker fairleadctl)
 case ${1:-} in -*) sed -n '2,/^set -/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | head -n -1; exit 2 ;; esac
 image=fairlead:${1:-dev}
 out=$ROOT/build/image

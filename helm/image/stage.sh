@@ -10,15 +10,13 @@
 set -euo pipefail
 
 status=$(realpath "$1") programs=$2 root=$3
-PROGRAMS=(fairlead-controller fairlead-speaker)
-OPTIONAL_PROGRAMS=(fairleadctl)
+PROGRAMS=(fairlead-controller fairlead-speaker fairleadctl)
 PACKAGES=(nftables bird2)
 debs=$(dirname "$root")/debs
 
 rm -rf "$root"
 mkdir -p "$root/usr/bin" "$root/var/lib/fairlead" "$debs/partial"
-for program in "${PROGRAMS[@]}" "${OPTIONAL_PROGRAMS[@]}"; do
-  if [ ! -e "$programs/$program" ] && [[ " ${OPTIONAL_PROGRAMS[*]} " == *" $program "* ]]; then continue; fi
+for program in "${PROGRAMS[@]}"; do
   install -m 755 "$programs/$program" "$root/usr/bin/"
   strip "$root/usr/bin/$program"
 done

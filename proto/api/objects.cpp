@@ -2,16 +2,38 @@
 
 namespace fairlead::api {
 
+std::string_view name(Group group) { return group == Group::metallb ? "metallb.io" : kGroup; }
+
+std::optional<Group> group_of(std::string_view text) {
+  for (const Group group : {Group::fairlead, Group::metallb}) {
+    if (name(group) == text) return group;
+  }
+  return std::nullopt;
+}
+
 std::string_view name(Kind kind) {
   switch (kind) {
     case Kind::service: return "Service";
     case Kind::endpoint_slice: return "EndpointSlice";
     case Kind::node: return "Node";
     case Kind::namespace_: return "Namespace";
+    case Kind::service_cidr: return "ServiceCIDR";
     case Kind::ip_address_pool: return "IPAddressPool";
     case Kind::l2_advertisement: return "L2Advertisement";
+    case Kind::bgp_advertisement: return "BGPAdvertisement";
+    case Kind::bgp_peer: return "BGPPeer";
+    case Kind::bfd_profile: return "BFDProfile";
+    case Kind::community: return "Community";
+    case Kind::secret: return "Secret";
   }
   return "unknown";
+}
+
+std::optional<Kind> kind_of_name(std::string_view text) {
+  for (std::size_t i = 0; i < kKinds; ++i) {
+    if (name(static_cast<Kind>(i)) == text) return static_cast<Kind>(i);
+  }
+  return std::nullopt;
 }
 
 const kube::Meta& meta_of(const Object& object) {
@@ -44,7 +66,10 @@ ParsedRange parse_range(std::string_view whole) {
     if (*last < *first) return quoted + " ends before it starts: swap the two addresses";
     return IpRange{*first, *last};
   }
-  if (const auto prefix = parse_prefix(text)) return prefix->range();
+  if (const auto prefix = parse_prefix(text); prefix && parse_ip(text.substr(0, text.find('/')))) {
+    if (text != whole) return quoted + " has blanks around it: remove them";
+    return prefix->range();
+  }
   if (const auto ip = parse_ip(text)) {
     return quoted + " is a bare address: write " + Prefix::host(*ip).str();
   }

@@ -7,11 +7,16 @@
 #include <variant>
 #include <vector>
 
+#include "proto/api/bgp.h"
 #include "proto/kube/objects.h"
 
 namespace fairlead::api {
 
 inline constexpr std::string_view kGroup = "fairlead.io";
+/// Whose objects are read (--api-group): our own, or those that a cluster already has for MetalLB.
+enum class Group { fairlead, metallb };
+std::string_view name(Group group);  // "fairlead.io", "metallb.io"
+std::optional<Group> group_of(std::string_view name);
 /// Where folder mode allocates cluster addresses and node ports when nothing else is said.
 inline constexpr std::string_view kDefaultServiceCidr = "10.96.0.0/16";
 inline constexpr std::uint16_t kFirstNodePort = 30000;
@@ -31,6 +36,7 @@ struct IPAddressPool {
   bool auto_assign = true;
   bool avoid_buggy_ips = false;  // never an IPv4 address that ends in .0 or .255
   std::optional<ServiceAllocation> service_allocation;
+  bool allow_cross_namespace_sharing = false;  // Fairlead's own; always true of a metallb.io pool
   bool operator==(const IPAddressPool&) const = default;
 };
 
@@ -41,16 +47,38 @@ struct L2Advertisement {
   std::vector<kube::LabelSelector> node_selectors;     // empty: all nodes
   std::vector<kube::LabelSelector> service_selectors;  // empty: all Services of the pools
   std::vector<std::string> interfaces;                 // exact names; empty: all
+  struct Preference {
+    int weight = 1;  // 1 to 100
+    kube::LabelSelector nodes;
+    bool operator==(const Preference&) const = default;
+  };
+  std::vector<Preference> preferred_nodes;
   bool operator==(const L2Advertisement&) const = default;
 };
 
 /// The kinds that sources deliver, in the order of the alternatives of Object.
-enum class Kind : std::uint8_t { service, endpoint_slice, node, namespace_, ip_address_pool, l2_advertisement };
-inline constexpr std::size_t kKinds = 6;
-using Object = std::variant<kube::Service, kube::EndpointSlice, kube::Node, kube::Namespace, IPAddressPool, L2Advertisement>;
+enum class Kind : std::uint8_t {
+  service,
+  endpoint_slice,
+  node,
+  namespace_,
+  service_cidr,
+  ip_address_pool,
+  l2_advertisement,
+  bgp_advertisement,
+  bgp_peer,
+  bfd_profile,
+  community,
+  secret
+};
+inline constexpr std::size_t kKinds = 12;
+using Object = std::variant<kube::Service, kube::EndpointSlice, kube::Node, kube::Namespace, kube::ServiceCIDR, IPAddressPool,
+                            L2Advertisement, BGPAdvertisement, BGPPeer, BFDProfile, Community, kube::Secret>;
+static_assert(std::variant_size_v<Object> == kKinds);
 
 /// "Service", "EndpointSlice", ...: the kind as Kubernetes writes it.
 std::string_view name(Kind kind);
+std::optional<Kind> kind_of_name(std::string_view name);
 inline Kind kind_of(const Object& object) { return static_cast<Kind>(object.index()); }
 const kube::Meta& meta_of(const Object& object);
 

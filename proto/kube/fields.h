@@ -20,6 +20,12 @@ namespace fairlead::kube {
 
 using Json = nlohmann::json;
 
+/// Text from outside as JSON, "discarded" when it is none or nests deeper than kMaxJsonDepth: nlohmann's reader takes any
+/// depth, but copies, compares and writes values by recursion, and so a few hundred kilobytes of "[" would end the program.
+Json parse_json(std::string_view text);
+/// Objects have at most 64 levels where a folder brings them (runtime/yaml.h); here stands a list or an event around them.
+inline constexpr std::size_t kMaxJsonDepth = 80;
+
 /// What is wrong and where: field "spec.ports[0].port", what "99999 is not a port (1 to 65535)".
 struct FieldError {
   std::string field;

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -74,6 +75,7 @@ struct Service {
   bool publish_not_ready_addresses = false;
   bool allocate_load_balancer_node_ports = true;
   std::string load_balancer_class;  // "" when absent
+  std::string load_balancer_ip;     // spec.loadBalancerIP as it is written; "" when absent
   std::optional<std::uint32_t> affinity_seconds;  // sessionAffinity: ClientIP
   std::vector<Prefix> source_ranges;              // spec.loadBalancerSourceRanges
   std::vector<Ingress> ingress;                   // status.loadBalancer.ingress
@@ -111,6 +113,7 @@ struct EndpointSlice {
 struct Node {
   Meta meta;  // zone: label topology.kubernetes.io/zone
   std::vector<Ip> internal_ips;  // status.addresses of type InternalIP, in order
+  std::vector<Ip> external_ips;  // ... and ExternalIP
   std::vector<Prefix> pod_cidrs;
   bool is_ready = true;  // condition Ready is True; absent counts as ready (folder mode has no kubelet)
   bool network_unavailable = false;  // condition NetworkUnavailable is True
@@ -120,6 +123,23 @@ struct Node {
 struct Namespace {
   Meta meta;
   bool operator==(const Namespace&) const = default;
+};
+
+/// Of a Secret nothing is kept but what a BGP session needs. Its values are never logged, and neither are its annotations
+/// (kubectl leaves the whole object there), which are dropped.
+struct Secret {
+  Meta meta;
+  std::string type;
+  std::optional<std::string> password;  // data.password of a kubernetes.io/basic-auth Secret, decoded
+  bool operator==(const Secret&) const = default;
+};
+inline constexpr std::string_view kBasicAuth = "kubernetes.io/basic-auth";
+
+/// networking.k8s.io/v1: where the API server takes ClusterIPs from.
+struct ServiceCIDR {
+  Meta meta;
+  std::vector<Prefix> cidrs;  // one, or one of each family
+  bool operator==(const ServiceCIDR&) const = default;
 };
 
 /// Read in folder mode only, where slices are made of it.

@@ -140,6 +140,7 @@ Service read_service(const Field& object) {
   out.publish_not_ready_addresses = spec["publishNotReadyAddresses"].boolean(false);
   out.allocate_load_balancer_node_ports = spec["allocateLoadBalancerNodePorts"].boolean(true);
   out.load_balancer_class = spec["loadBalancerClass"].text();
+  out.load_balancer_ip = spec["loadBalancerIP"].text();
   out.affinity_seconds = read_affinity(spec);
   const Field ranges = spec["loadBalancerSourceRanges"];
   ranges.each([&](const Field& item) {
@@ -229,12 +230,69 @@ Node read_node(const Field& object) {
   const Field status = object["status"];
   const Field addresses = status["addresses"];
   addresses.each([&](const Field& item) {
-    if (item["type"].text() != "InternalIP") return;
+    const std::string type = item["type"].text();
+    if (type != "InternalIP" && type != "ExternalIP") return;
     const Field address = item["address"];
-    if (const auto ip = address.ip()) out.internal_ips.push_back(*ip);
+    if (const auto ip = address.ip()) (type == "InternalIP" ? out.internal_ips : out.external_ips).push_back(*ip);
   });
   out.is_ready = read_condition(status, "Ready").value_or(true);
   out.network_unavailable = read_condition(status, "NetworkUnavailable").value_or(false);
+  return out;
+}
+
+/// RFC 4648 section 4, with padding; what Kubernetes takes as []byte.
+std::optional<std::string> decode_base64(std::string_view text) {
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  std::uint32_t bits = 0;
+  std::size_t digits = 0;
+  std::size_t padding = 0;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') continue;
+    const auto at = kAlphabet.find(c);
+    if (c == '=') ++padding;
+    else if (at == std::string_view::npos || padding > 0) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(c == '=' ? 0 : at);
+    if (++digits % 4 != 0) continue;
+    for (const int shift : {16, 8, 0}) out += static_cast<char>(bits >> shift & 0xff);
+    bits = 0;
+  }
+  if (digits % 4 != 0 || padding > 2) return std::nullopt;
+  out.resize(out.size() - padding);
+  return out;
+}
+
+Secret read_secret(const Field& object) {
+  Secret out;
+  out.meta = read_meta(object, Scope::namespaced);
+  out.meta.annotations.clear();
+  out.type = object["type"].text();
+  if (out.type != kBasicAuth) return out;
+  const Field data = object["data"];
+  const Field coded = data["password"];
+  const Field plain = object["stringData"];
+  const Field password = plain["password"];
+  for (const Field* field : {&coded, &password}) {  // without showing what it holds
+    if (field->is_present() && !field->is_text()) field->refuse("is not a string: put it in quotes");
+  }
+  if (const std::string text = coded.text(); coded.is_text()) {
+    out.password = decode_base64(text);
+    if (!out.password) coded.refuse("is not Base64: encode it, or write it under stringData as it is");
+  }
+  if (std::string text = password.text(); password.is_text()) out.password = std::move(text);
+  return out;
+}
+
+ServiceCIDR read_service_cidr(const Field& object) {
+  ServiceCIDR out;
+  out.meta = read_meta(object, Scope::cluster);
+  const Field spec = object["spec"];
+  const Field cidrs = spec["cidrs"];
+  cidrs.each([&](const Field& item) {
+    if (const auto prefix = item.prefix()) out.cidrs.push_back(*prefix);
+    else item.refuse(item.shown() + " is not a prefix: write one like 10.96.0.0/16 or fd00:96::/112");
+  });
+  if (out.cidrs.empty()) cidrs.refuse("is missing or empty: list one prefix, or one of each family");
   return out;
 }
 
@@ -326,6 +384,10 @@ Parsed<EndpointSlice> parse_endpoint_slice(const Json& object) {
 Parsed<Node> parse_node(const Json& object) { return read_document<Node>(object, read_node); }
 Parsed<Namespace> parse_namespace(const Json& object) {
   return read_document<Namespace>(object, [](const Field& o) { return Namespace{read_meta(o, Scope::cluster)}; });
+}
+Parsed<Secret> parse_secret(const Json& object) { return read_document<Secret>(object, read_secret); }
+Parsed<ServiceCIDR> parse_service_cidr(const Json& object) {
+  return read_document<ServiceCIDR>(object, read_service_cidr);
 }
 Parsed<Pod> parse_pod(const Json& object) { return read_document<Pod>(object, read_pod); }
 Parsed<Endpoints> parse_endpoints(const Json& object) { return read_document<Endpoints>(object, read_endpoints); }

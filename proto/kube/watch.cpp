@@ -37,7 +37,7 @@ std::optional<std::string_view> WatchLines::next() {
 }
 
 Parsed<WatchEvent> parse_watch_event(std::string_view line) {
-  Json document = Json::parse(line, nullptr, false);
+  Json document = parse_json(line);
   if (document.is_discarded() || !document.is_object()) return FieldError{"", "the line is no JSON object"};
   std::optional<FieldError> error;
   const Field root(document, error);

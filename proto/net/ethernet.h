@@ -10,6 +10,7 @@
 namespace fairlead::ethernet {
 
 inline constexpr std::uint16_t kArp = 0x0806;
+inline constexpr std::uint16_t kIpv6 = 0x86dd;
 inline constexpr std::size_t kMinPayload = 46;  // shorter payloads are padded with zeros on the wire
 
 struct Frame {

@@ -28,6 +28,8 @@ struct Ip4 {
 struct Ip6 {
   std::array<std::uint8_t, 16> octets{};
   auto operator<=>(const Ip6&) const = default;
+  bool is_unspecified() const { return octets == std::array<std::uint8_t, 16>{}; }
+  bool is_multicast() const { return octets[0] == 0xff; }
   std::string str() const;
 };
 

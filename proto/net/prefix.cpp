@@ -1,5 +1,6 @@
 #include "proto/net/prefix.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace fairlead {
@@ -39,6 +40,16 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
   if (!ip || digits.empty() || error != std::errc() || stop != digits.data() + digits.size()) return std::nullopt;
   if (length > (ip->is4() ? 32U : 128U)) return std::nullopt;
   return Prefix::of(*ip, static_cast<std::uint8_t>(length));
+}
+
+std::vector<Prefix> without_nested(std::vector<Prefix> prefixes) {
+  // Two prefixes are apart or one holds the other; in order of base and length the wider one stands first.
+  std::sort(prefixes.begin(), prefixes.end());
+  std::vector<Prefix> out;
+  for (const Prefix& p : prefixes) {
+    if (out.empty() || !out.back().contains(p.base)) out.push_back(p);
+  }
+  return out;
 }
 
 }  // namespace fairlead

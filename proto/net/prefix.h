@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/net/ip.h"
 
@@ -37,5 +38,8 @@ struct Prefix {
 
 /// "10.0.0.0/8"; host bits are masked away; leading zeros in IPv4 octets are decimal. A bare address is no prefix.
 std::optional<Prefix> parse_prefix(std::string_view text);
+
+/// The same addresses in as few of these prefixes as can be: sorted, none inside another.
+std::vector<Prefix> without_nested(std::vector<Prefix> prefixes);
 
 }  // namespace fairlead

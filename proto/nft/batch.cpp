@@ -119,9 +119,10 @@ void Batch::put_key(std::uint16_t type, std::string_view bytes) {
 
 void Batch::put_element(const MapInfo& map, const Element& element) {
   const std::string_view key = element.key.bytes;
-  if (!map.is_interval) {
+  if (map.key_kind != KeyKind::interval) {
     const Scope scope(*this, NFTA_LIST_ELEM);
-    put_key(NFTA_SET_ELEM_KEY, key);
+    put_key(NFTA_SET_ELEM_KEY, key.substr(0, map.key_size));
+    if (map.key_kind == KeyKind::box) put_key(NFTA_SET_ELEM_KEY_END, key.substr(map.key_size));
     if (map.value_kind == ValueKind::bytes && !element.value.empty()) put_key(NFTA_SET_ELEM_DATA, element.value);
     if (map.value_kind == ValueKind::goto_chain && !element.value.empty()) {
       const Scope data(*this, NFTA_SET_ELEM_DATA);
@@ -131,8 +132,8 @@ void Batch::put_element(const MapInfo& map, const Element& element) {
     }
     return;
   }
-  // An interval is two elements: its first address, and the address after its last with the end flag. The last
-  // address of a family has none after it, and then the interval stays open.
+  // An interval is two elements: its first key, and the key after its last with the end flag. The last key of all has
+  // none after it, and then the interval stays open.
   {
     const Scope scope(*this, NFTA_LIST_ELEM);
     put_key(NFTA_SET_ELEM_KEY, key.substr(0, map.key_size));
@@ -330,14 +331,15 @@ Bytes Batch::finish() && {
 namespace {
 
 /// A request of its own: header, then text attributes.
-Bytes request(int message, std::uint32_t seq, std::initializer_list<std::pair<std::uint16_t, std::string_view>> texts) {
+Bytes request(int message, std::uint32_t seq, std::initializer_list<std::pair<std::uint16_t, std::string_view>> texts,
+              Families families = Families::inet) {
   Bytes out;
   append(out, std::uint32_t{0});
   append(out, nft_type(message));
   append(out, static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_DUMP));
   append(out, seq);
   append(out, std::uint32_t{0});
-  out.push_back(NFPROTO_INET);
+  out.push_back(families == Families::all ? NFPROTO_UNSPEC : NFPROTO_INET);
   out.push_back(NFNETLINK_V0);
   append(out, std::uint16_t{0});
   for (const auto& [type, text] : texts) {
@@ -356,8 +358,8 @@ Bytes request(int message, std::uint32_t seq, std::initializer_list<std::pair<st
 Bytes dump_elements(std::string_view table, Map map, std::uint32_t seq) {
   return request(NFT_MSG_GETSETELEM, seq, {{NFTA_SET_ELEM_LIST_TABLE, table}, {NFTA_SET_ELEM_LIST_SET, info(map).name}});
 }
-Bytes dump_tables(std::uint32_t seq) { return request(NFT_MSG_GETTABLE, seq, {}); }
-Bytes dump_chains(std::uint32_t seq) { return request(NFT_MSG_GETCHAIN, seq, {}); }
+Bytes dump_tables(std::uint32_t seq, Families families) { return request(NFT_MSG_GETTABLE, seq, {}, families); }
+Bytes dump_chains(std::uint32_t seq, Families families) { return request(NFT_MSG_GETCHAIN, seq, {}, families); }
 Bytes dump_rules(std::string_view table, std::uint32_t seq) { return request(NFT_MSG_GETRULE, seq, {{NFTA_RULE_TABLE, table}}); }
 Bytes dump_sets(std::string_view table, std::uint32_t seq) { return request(NFT_MSG_GETSET, seq, {{NFTA_SET_TABLE, table}}); }
 

@@ -66,8 +66,10 @@ class Batch {
 
 /// Requests that are no batch: dumps. `seq` comes back with each answer.
 Bytes dump_elements(std::string_view table, Map map, std::uint32_t seq);
-Bytes dump_tables(std::uint32_t seq);
-Bytes dump_chains(std::uint32_t seq);
+/// Ours are all of the family inet; `all`: whoever's, ip and ip6 among them.
+enum class Families { inet, all };
+Bytes dump_tables(std::uint32_t seq, Families families = Families::inet);
+Bytes dump_chains(std::uint32_t seq, Families families = Families::inet);
 Bytes dump_rules(std::string_view table, std::uint32_t seq);
 Bytes dump_sets(std::string_view table, std::uint32_t seq);
 

@@ -179,6 +179,7 @@ WireElement parse_element(ByteView attributes) {
   WireElement out;
   each_attribute(attributes, [&](std::uint16_t type, ByteView value) {
     if (type == NFTA_SET_ELEM_KEY) out.key = data_value(value);
+    if (type == NFTA_SET_ELEM_KEY_END) out.key_end = data_value(value);
     if (type == NFTA_SET_ELEM_DATA) out.value = data_value(value);
     if (type == NFTA_SET_ELEM_FLAGS) out.is_interval_end = (be32(value) & NFT_SET_ELEM_INTERVAL_END) != 0;
   });
@@ -215,8 +216,15 @@ std::vector<Element> assemble(Map map, std::vector<WireElement> wire) {
   });
   std::vector<Element> out;
   out.reserve(wire.size());
-  if (!shape.is_interval) {
+  if (shape.key_kind == KeyKind::exact) {
     for (WireElement& e : wire) out.push_back({{map, std::move(e.key)}, std::move(e.value)});
+    return out;
+  }
+  if (shape.key_kind == KeyKind::box) {
+    for (WireElement& e : wire) {
+      const std::string& last = e.key_end.size() == shape.key_size ? e.key_end : e.key;  // none: a box of one key
+      out.push_back({{map, e.key + last}, {}});
+    }
     return out;
   }
   // Sorted by key; where an interval begins at the address at which another ends, the end comes first.

@@ -56,8 +56,9 @@ Part parse_set(ByteView attributes);
 /// One element as it stands on the wire: an interval is two of these.
 struct WireElement {
   std::string key;
-  std::string value;  // raw bytes, or the name of the chain
+  std::string value{};  // raw bytes, or the name of the chain
   bool is_interval_end = false;
+  std::string key_end{};  // of a box
   auto operator<=>(const WireElement&) const = default;
 };
 struct ElementList {

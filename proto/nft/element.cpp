@@ -8,30 +8,38 @@ namespace fairlead::nft {
 namespace {
 
 constexpr MapInfo kInfo[kMaps] = {
-    {"pods4", 4, 0, ValueKind::none, true},
-    {"pods6", 16, 0, ValueKind::none, true},
-    {"hairpin4", 8, 0, ValueKind::none, false},
-    {"hairpin6", 32, 0, ValueKind::none, false},
-    {"endpoints4", 8, 8, ValueKind::bytes, false},
-    {"endpoints6", 8, 20, ValueKind::bytes, false},
-    {"classes", 4, 0, ValueKind::goto_chain, false},
-    {"resolved", 4, 0, ValueKind::goto_chain, false},
-    {"by_pod", 4, 4, ValueKind::bytes, false},
-    {"by_node", 4, 4, ValueKind::bytes, false},
-    {"by_other", 4, 4, ValueKind::bytes, false},
-    {"services4", 12, 4, ValueKind::bytes, false},
-    {"services6", 24, 4, ValueKind::bytes, false},
-    {"nodeports4", 8, 4, ValueKind::bytes, false},
-    {"nodeports6", 8, 4, ValueKind::bytes, false},
-    {"node_addresses4", 4, 0, ValueKind::none, false},
-    {"node_addresses6", 16, 0, ValueKind::none, false},
-    {"refused4", 4, 0, ValueKind::none, false},
-    {"refused6", 16, 0, ValueKind::none, false},
-    {"service_cidrs4", 4, 0, ValueKind::none, true},
-    {"service_cidrs6", 16, 0, ValueKind::none, true},
-    {"answering4", 4, 0, ValueKind::none, false},
-    {"answering6", 16, 0, ValueKind::none, false},
+    {"pods4", 4, 0, ValueKind::none, KeyKind::interval},
+    {"pods6", 16, 0, ValueKind::none, KeyKind::interval},
+    {"pod_links", 16, 0, ValueKind::none, KeyKind::interval},
+    {"hairpin4", 8, 0, ValueKind::none, KeyKind::exact},
+    {"hairpin6", 32, 0, ValueKind::none, KeyKind::exact},
+    {"endpoints4", 8, 8, ValueKind::bytes, KeyKind::exact},
+    {"endpoints6", 8, 20, ValueKind::bytes, KeyKind::exact},
+    {"classes", 4, 0, ValueKind::goto_chain, KeyKind::exact},
+    {"resolved", 4, 0, ValueKind::goto_chain, KeyKind::exact},
+    {"by_pod", 4, 4, ValueKind::bytes, KeyKind::exact},
+    {"by_node", 4, 4, ValueKind::bytes, KeyKind::exact},
+    {"by_other", 4, 4, ValueKind::bytes, KeyKind::exact},
+    {"allowed4", 16, 0, ValueKind::none, KeyKind::box},
+    {"allowed6", 40, 0, ValueKind::none, KeyKind::box},
+    {"guarded4", 12, 0, ValueKind::none, KeyKind::exact},
+    {"guarded6", 24, 0, ValueKind::none, KeyKind::exact},
+    {"services4", 12, 4, ValueKind::bytes, KeyKind::exact},
+    {"services6", 24, 4, ValueKind::bytes, KeyKind::exact},
+    {"nodeports4", 8, 4, ValueKind::bytes, KeyKind::exact},
+    {"nodeports6", 8, 4, ValueKind::bytes, KeyKind::exact},
+    {"node_addresses4", 4, 0, ValueKind::none, KeyKind::exact},
+    {"node_addresses6", 16, 0, ValueKind::none, KeyKind::exact},
+    {"everywhere4", 4, 0, ValueKind::none, KeyKind::interval},
+    {"everywhere6", 16, 0, ValueKind::none, KeyKind::interval},
+    {"refused4", 4, 0, ValueKind::none, KeyKind::exact},
+    {"refused6", 16, 0, ValueKind::none, KeyKind::exact},
+    {"service_cidrs4", 4, 0, ValueKind::none, KeyKind::interval},
+    {"service_cidrs6", 16, 0, ValueKind::none, KeyKind::interval},
+    {"answering4", 4, 0, ValueKind::none, KeyKind::exact},
+    {"answering6", 16, 0, ValueKind::none, KeyKind::exact},
 };
+constexpr std::size_t kLinkName = 16;  // IFNAMSIZ, padded with zeros
 
 void put(std::string& out, const Ip& ip) {
   const auto o = ip.octets();
@@ -72,11 +80,17 @@ std::string key_of(const Ip& ip) {
   return key;
 }
 
-Element interval(Map v4, const Prefix& prefix) {
-  const IpRange range = prefix.range();
-  Element out{{of_family(prefix.base.family(), v4), key_of(range.first)}, {}};
+Element interval(Map v4, const IpRange& range) {
+  Element out{{of_family(range.first.family(), v4), key_of(range.first)}, {}};
   put(out.key.bytes, range.last);
   return out;
+}
+
+std::string key_of(const Ip& ip, Protocol protocol, Port port) {
+  std::string key = key_of(ip);
+  put(key, protocol);
+  put(key, port);
+  return key;
 }
 
 template <std::size_t N>
@@ -92,9 +106,7 @@ Ip ip_from(std::string_view bytes) {
 const MapInfo& info(Map map) { return kInfo[static_cast<std::size_t>(map)]; }
 
 Element frontend(const Ip& ip, Protocol protocol, Port port, Handle handle) {
-  Element out{{of_family(ip.family(), Map::services4), key_of(ip)}, {}};
-  put(out.key.bytes, protocol);
-  put(out.key.bytes, port);
+  Element out{{of_family(ip.family(), Map::services4), key_of(ip, protocol, port)}, {}};
   put(out.value, handle.raw);
   return out;
 }
@@ -135,8 +147,51 @@ Element hairpin(const Ip& pod) {
   return out;
 }
 
-Element local_pods(const Prefix& prefix) { return interval(Map::pods4, prefix); }
-Element service_cidr(const Prefix& prefix) { return interval(Map::service_cidrs4, prefix); }
+Element pod_link(std::string_view name, bool is_beginning) {
+  FL_CHECK(name.size() < kLinkName, "a link's name has at most 15 characters");
+  std::string first(name);
+  std::string last = first;
+  first.resize(kLinkName, '\0');
+  last.resize(kLinkName, is_beginning ? '\xff' : '\0');
+  return {{Map::pod_links, first + last}, {}};
+}
+
+Element guarded(const Ip& ip, Protocol protocol, Port port) {
+  return {{of_family(ip.family(), Map::guarded4), key_of(ip, protocol, port)}, {}};
+}
+
+Element allowed(const Ip& ip, Protocol protocol, Port port, const Prefix& source) {
+  FL_CHECK(ip.family() == source.base.family(), "a source is of its frontend's family");
+  const std::string frontend = key_of(ip, protocol, port);
+  const IpRange range = source.range();
+  return {{of_family(ip.family(), Map::allowed4), frontend + key_of(range.first) + frontend + key_of(range.last)}, {}};
+}
+
+std::vector<Element> everywhere(Family family) {
+  const auto range = [](const Ip& first, const Ip& last) { return interval(Map::everywhere4, {first, last}); };
+  if (family == Family::v4) return {range(Ip4::of(0), Ip4::of(0x7effffff)), range(Ip4::of(0x80000000), Ip4::of(0xffffffff))};
+  Ip6 two;
+  two.octets.back() = 2;
+  return {range(Ip6{}, Ip6{}), range(two, Prefix{Ip6{}, 0}.range().last)};  // all but ::1
+}
+
+std::optional<ElementKey> guarded_frontend(const ElementKey& key) {
+  switch (key.map) {
+    case Map::guarded4:
+    case Map::allowed4: return ElementKey{Map::services4, key.bytes.substr(0, info(Map::services4).key_size)};
+    case Map::guarded6:
+    case Map::allowed6: return ElementKey{Map::services6, key.bytes.substr(0, info(Map::services6).key_size)};
+    default: return std::nullopt;
+  }
+}
+
+ElementKey guard_of(const ElementKey& key) {
+  const Map map = key.map == Map::allowed4 ? Map::guarded4 : Map::guarded6;
+  return {map, key.bytes.substr(0, info(map).key_size)};
+}
+
+Element local_pods(const Prefix& prefix) { return interval(Map::pods4, prefix.range()); }
+Element service_cidr(const Prefix& prefix) { return interval(Map::service_cidrs4, prefix.range()); }
 Element node_address(const Ip& ip) { return {{of_family(ip.family(), Map::node_addresses4), key_of(ip)}, {}}; }
 Element refused(const Ip& ip) { return {{of_family(ip.family(), Map::refused4), key_of(ip)}, {}}; }
 Element answering(const Ip& ip) { return {{of_family(ip.family(), Map::answering4), key_of(ip)}, {}}; }
@@ -166,8 +221,13 @@ std::string describe(const ElementKey& key) {
     return " " + std::string(name(static_cast<Protocol>(b[at]))) + " " + std::to_string(port);
   };
   switch (key.map) {
-    case Map::services4: return out + ip_from<4>(b).str() + tail(4);
-    case Map::services6: return out + ip_from<16>(b).str() + tail(16);
+    case Map::services4:
+    case Map::guarded4: return out + ip_from<4>(b).str() + tail(4);
+    case Map::services6:
+    case Map::guarded6: return out + ip_from<16>(b).str() + tail(16);
+    case Map::allowed4: return out + ip_from<4>(b).str() + tail(4) + " from " + ip_from<4>(b.substr(12)).str();
+    case Map::allowed6: return out + ip_from<16>(b).str() + tail(16) + " from " + ip_from<16>(b.substr(24)).str();
+    case Map::pod_links: return out + std::string(b.substr(0, b.find('\0')));
     case Map::nodeports4:
     case Map::nodeports6: return out + tail(0).substr(1);
     case Map::endpoints4:

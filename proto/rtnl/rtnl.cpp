@@ -83,7 +83,7 @@ std::optional<Event> parse_address(ByteView body, bool is_gone) {
                    if (type == IFA_ADDRESS) address = ip_of(head->ifa_family, value);
                  });
   if (!local) local = address;
-  if (!local) return std::nullopt;
+  if (!local || head->ifa_prefixlen > 8 * local->octets().size()) return std::nullopt;
   const Address out{IfIndex{static_cast<int>(head->ifa_index)}, *local, head->ifa_prefixlen, head->ifa_scope == RT_SCOPE_UNIVERSE};
   if (is_gone) return AddressGone{out};
   return out;

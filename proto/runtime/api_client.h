@@ -30,6 +30,7 @@ struct ApiReply {
   int status = 0;     // HTTP; 0: no answer, see fault
   std::string fault;  // "connect to 192.0.2.1:6443: ..."
   std::string body;
+  Duration retry_after{};  // of 429 and 503: how long the server asks to be left alone (header Retry-After)
 };
 
 /// A watch that runs; ends at destruction, and then none of its handlers is called any more.
@@ -44,8 +45,8 @@ class ApiClient {
     std::function<void()> opened;  // headers are here, status 200
     /// on_pool, in order, one at a time; nothing is read meanwhile. No task: nothing to say yet.
     std::function<Task(std::string_view bytes)> on_bytes;
-    /// Last. status: of the headers, 0 when there were none; fault: why it ended, "" for a regular end.
-    std::function<void(int status, std::string fault)> ended;
+    /// Last, and without a body. status: of the headers, 0 when there were none; fault: why it ended, "" for a regular end.
+    std::function<void(ApiReply)> ended;
   };
 
   virtual ~ApiClient() = default;

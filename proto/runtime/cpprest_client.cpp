@@ -31,6 +31,7 @@
 
 #include "proto/base/log.h"
 #include "proto/net/ip.h"
+#include "proto/runtime/kube_requests.h"
 
 namespace {
 /// fd00--1 for fd00::1, since a name has no colons.
@@ -250,6 +251,17 @@ void set_socket_options(int fd) {
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 20'000);  // what is not acknowledged in this many ms ends the connection
   set(IPPROTO_TCP, TCP_SYNCNT, 2);             // a server that is gone costs seconds, not minutes
+}
+
+/// Status and Retry-After.
+ApiReply head_of(const http_response& response) {
+  ApiReply out;
+  out.status = response.status_code();
+  const auto header = response.headers().find("Retry-After");
+  if ((out.status == 429 || out.status == 503) && header != response.headers().end()) {
+    out.retry_after = read_retry_after(header->second).value_or(Duration{});
+  }
+  return out;
 }
 
 /// Tasks that run; the end of the client waits for the last.
@@ -491,20 +503,19 @@ class CpprestClient final : public ApiClient {
       if (!request.body.empty()) message.set_body(request.body, request.content_type);
       sent = server->client(request.timeout).request(message, all_.get_token());
     } catch (const std::exception& e) {
-      settle(ApiReply{0, server->fault(e), ""});
+      settle(ApiReply{0, server->fault(e), "", {}});
       return;
     }
-    using Raw = std::pair<int, std::string>;
     sent.then([](const http_response& response) {
-          const int status = response.status_code();
-          return response.extract_utf8string(true).then([status](std::string body) { return Raw(status, std::move(body)); });
+          const ApiReply head = head_of(response);
+          return response.extract_utf8string(true).then([head](std::string body) {
+            return ApiReply{head.status, "", std::move(body), head.retry_after};
+          });
         })
-        .then([server, settle](const pplx::task<Raw>& done) {
+        .then([server, settle](const pplx::task<ApiReply>& done) {
           ApiReply reply;
           try {
-            Raw raw = done.get();
-            reply.status = raw.first;
-            reply.body = std::move(raw.second);
+            reply = done.get();
           } catch (const std::exception& e) {
             reply.fault = server->fault(e);
           } catch (...) {
@@ -521,22 +532,22 @@ class CpprestClient final : public ApiClient {
     streams_.push_back(state);
 
     // Loop. Exactly once, and not at all after close().
-    const auto end = [this, server, state, ended = std::move(handlers.ended)](int status, const std::string& fault) {
+    const auto end = [this, server, state, ended = std::move(handlers.ended)](const ApiReply& reply) {
       if (state->is_closed) return;
-      judge(server, fault.empty() || status != 0 ? std::max(status, 200) : 0, fault);
+      judge(server, reply.fault.empty() || reply.status != 0 ? std::max(reply.status, 200) : 0, reply.fault);
       const auto last = ended;  // it may destroy the stream, and us with it
-      last(status, fault);
+      last(reply);
     };
     // Posted: what ends a stream may destroy it, and its timer is what calls here. Silence after the headers is no fault
     // of the server's as far as anybody knows: a kind that has not changed since the server started has no bookmarks.
     auto stream = std::make_unique<Stream>(loop_, state, [end, &loop = loop_](bool was_open) {
-      loop.post([end, was_open] { was_open ? end(200, "") : end(0, "it does not answer"); });
+      loop.post([end, was_open] { end(was_open ? ApiReply{200, "", "", {}} : ApiReply{0, "it does not answer", "", {}}); });
     });
     Stream* const raw = stream.get();
     state->on_activity = [raw] { raw->activity(); };
     watching_->begin();
-    const auto settle = [state, end, flight = watching_, &loop = loop_](int status, std::string fault) {
-      loop.post([state, end, status, fault = std::move(fault)] { end(status, fault); });
+    const auto settle = [state, end, flight = watching_, &loop = loop_](ApiReply reply) {
+      loop.post([state, end, reply = std::move(reply)] { end(reply); });
       flight->end();
     };
     pplx::task<http_response> sent;
@@ -551,13 +562,13 @@ class CpprestClient final : public ApiClient {
               .create_ostream());
       sent = server->client(kStreamTimeout).request(message, state->cancel.get_token());
     } catch (const std::exception& e) {
-      settle(0, server->fault(e));
+      settle({0, server->fault(e), "", {}});
       return stream;
     }
-    const auto status = std::make_shared<std::atomic<int>>(0);
-    sent.then([this, state, status, server, raw, opened = std::move(handlers.opened), &loop = loop_](const http_response& response) {
-          *status = response.status_code();
-          if (*status == 200) {
+    const auto head = std::make_shared<ApiReply>();  // the pool's
+    sent.then([this, state, head, server, raw, opened = std::move(handlers.opened), &loop = loop_](const http_response& response) {
+          *head = head_of(response);
+          if (head->status == 200) {
             loop.post([this, state, server, raw, opened] {
               if (state->is_closed) return;
               judge(server, 200, "");
@@ -567,18 +578,19 @@ class CpprestClient final : public ApiClient {
           }
           return response.content_ready();
         })
-        .then([server, status, settle](const pplx::task<http_response>& done) {
-          std::string fault;
+        .then([server, head, settle](const pplx::task<http_response>& done) {
+          ApiReply reply = *head;
           try {
             done.get();
-            if (*status != 200) fault = "HTTP status " + std::to_string(*status);
+            if (reply.status != 200) reply.fault = "HTTP status " + std::to_string(reply.status);
           } catch (const std::exception& e) {
-            fault = server->fault(e);
+            reply.fault = server->fault(e);
           } catch (...) {
-            fault = "it is not known why";
+            reply.fault = "it is not known why";
           }
           // A watch that ran and broke is a broken connection, not an answer.
-          settle(*status == 200 && !fault.empty() ? 0 : status->load(), std::move(fault));
+          if (reply.status == 200 && !reply.fault.empty()) reply.status = 0;
+          settle(std::move(reply));
         });
     return stream;
   }

@@ -19,8 +19,14 @@ enum class FolderKind : std::uint8_t {
   endpoint_slice,
   node,
   namespace_,
+  service_cidr,
   ip_address_pool,
   l2_advertisement,
+  bgp_advertisement,
+  bgp_peer,
+  bfd_profile,
+  community,
+  secret,
   pod,
   endpoints
 };
@@ -39,8 +45,9 @@ struct ServiceText {
   std::string json;
   bool operator==(const ServiceText&) const = default;
 };
-using Item = std::variant<ServiceText, kube::EndpointSlice, kube::Node, kube::Namespace, api::IPAddressPool,
-                          api::L2Advertisement, kube::Pod, kube::Endpoints>;
+using Item = std::variant<ServiceText, kube::EndpointSlice, kube::Node, kube::Namespace, kube::ServiceCIDR,
+                          api::IPAddressPool, api::L2Advertisement, api::BGPAdvertisement, api::BGPPeer, api::BFDProfile, api::Community,
+                          kube::Secret, kube::Pod, kube::Endpoints>;
 
 struct Manifest {
   std::map<FolderKey, Item> objects;
@@ -51,8 +58,13 @@ struct Manifest {
   std::vector<Fault> faults;
 };
 
+/// Which of the custom objects count.
+struct ManifestScope {
+  api::Group group = api::Group::fairlead;
+  std::string metallb_namespace;  // in metallb.io mode: where its objects are that name no namespace
+};
 /// `path` is for Fault::where.
-Manifest read_manifest(const std::string& path, std::string_view text, Format format);
+Manifest read_manifest(const std::string& path, std::string_view text, Format format, const ManifestScope& scope = {});
 
 /// By the end of the name: .yaml, .yml, .json; none for all other files.
 std::optional<Format> format_of(std::string_view path);

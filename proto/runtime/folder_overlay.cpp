@@ -1,17 +1,11 @@
 #include "proto/runtime/folder_overlay.h"
 
 #include "proto/kube/parse.h"
+#include "proto/runtime/json.h"
+#include "proto/runtime/written_json.h"
 
 namespace fairlead::runtime {
 namespace {
-
-/// The member, or null; any JSON is safe input here, since an overlay file can be edited by hand.
-const Json& at(const Json& object, const char* key) {
-  static const Json null;
-  if (!object.is_object()) return null;
-  const auto found = object.find(key);
-  return found == object.end() ? null : *found;
-}
 
 bool is_blank(const Json& value) { return value.is_null() || value == "" || (value.is_array() && value.empty()); }
 
@@ -73,16 +67,6 @@ void write_node_ports(Json& overlay, const kube::Service& merged, const std::vec
   }
 }
 
-Json to_json(const kube::Ingress& entry) {
-  Json out = Json::object();
-  if (entry.ip) {
-    out["ip"] = entry.ip->str();
-    out["ipMode"] = entry.is_vip ? "VIP" : "Proxy";
-  }
-  if (!entry.hostname.empty()) out["hostname"] = entry.hostname;
-  return out;
-}
-
 void write_ingress(Json& overlay, const kube::Service& merged, std::vector<kube::Ingress> ingress) {
   for (const kube::Ingress& entry : merged.ingress) {
     const bool is_ours = entry.ip.has_value();
@@ -100,7 +84,11 @@ void write_ingress(Json& overlay, const kube::Service& merged, std::vector<kube:
 Json merged_service(Json manifest, const Json& overlay) {
   if (!manifest.is_object() || !overlay.is_object()) return manifest;
   if (const Json& added = at(at(overlay, "metadata"), "annotations"); added.is_object() && !added.empty()) {
-    child(child(manifest, "metadata"), "annotations").update(added);
+    Json& annotations = child(child(manifest, "metadata"), "annotations");
+    for (const auto& [key, value] : added.items()) {
+      if (value.is_null()) annotations.erase(key);
+      else annotations[key] = value;
+    }
   }
   if (const Json& balancer = at(at(overlay, "status"), "loadBalancer"); balancer.is_object()) {
     child(manifest, "status")["loadBalancer"] = balancer;
@@ -119,10 +107,8 @@ kube::Parsed<kube::Service> parse_merged(const std::string& manifest, const std:
   return kube::parse_service(merged);
 }
 
-std::string to_text(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Result<Json> with_write(Json overlay, const kube::Service& merged, const ServiceWrite& what,
-                        std::string_view annotation) {
+                        std::string_view annotation, bool is_in_manifest) {
   if (what.node_ports && what.node_ports->size() != merged.ports.size()) {
     return Error{Errc::conflict, "write node ports of " + merged.meta.ns + "/" + merged.meta.name +
                                      ": its ports have changed meanwhile"};
@@ -132,7 +118,8 @@ Result<Json> with_write(Json overlay, const kube::Service& merged, const Service
   if (what.ingress) write_ingress(overlay, merged, *what.ingress);
   if (what.pool) {
     Json& annotations = child(child(overlay, "metadata"), "annotations");
-    if (what.pool->empty()) annotations.erase(std::string(annotation));
+    if (what.pool->empty() && is_in_manifest) annotations[std::string(annotation)] = nullptr;
+    else if (what.pool->empty()) annotations.erase(std::string(annotation));
     else annotations[std::string(annotation)] = *what.pool;
     drop_if_empty(overlay["metadata"], "annotations");
   }
@@ -141,10 +128,7 @@ Result<Json> with_write(Json overlay, const kube::Service& merged, const Service
 }
 
 Json with_status(Json overlay, const PoolStatus& status) {
-  overlay["status"] = {{"assignedIPv4", status.assigned_ipv4},
-                       {"assignedIPv6", status.assigned_ipv6},
-                       {"availableIPv4", status.available_ipv4},
-                       {"availableIPv6", status.available_ipv6}};
+  overlay["status"] = to_json(status);
   return overlay;
 }
 

@@ -12,11 +12,13 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "proto/api/annotations.h"
 #include "proto/base/log.h"
 #include "proto/runtime/folder_files.h"
 #include "proto/runtime/folder_overlay.h"
 #include "proto/runtime/folder_status.h"
 #include "proto/runtime/folder_store.h"
+#include "proto/runtime/json.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -48,7 +50,7 @@ class FolderSource final : public Source {
       : loop_(loop),
         options_(std::move(options)),
         files_(std::move(files)),
-        status_(files_.full("")),
+        status_(files_.full(""), options_.group),
         settle_(loop, [this] { settle(); }),
         poll_(loop, [this] { poll(); }),
         lease_timer_(loop, [this] { compete(); }),
@@ -64,9 +66,12 @@ class FolderSource final : public Source {
     const kube::Service* const merged = store_ ? store_->service(service) : nullptr;
     Result<void> result = Error{Errc::not_found, "write Service " + service.str() + ": the folder has no such object"};
     if (merged != nullptr) {
-      static const std::string kAnnotation = std::string(api::kGroup) + "/ip-allocated-from-pool";
-      result = status_.edit({api::Kind::service, service},
-                            [&](Json overlay) { return with_write(std::move(overlay), *merged, what, kAnnotation); });
+      const std::string annotation = api::written_key(options_.group, api::kAllocatedFromPool);
+      const bool is_in_manifest =
+          what.pool && what.pool->empty() && store_->manifest_has_annotation(service, annotation);
+      result = status_.edit({api::Kind::service, service}, [&](Json overlay) {
+        return with_write(std::move(overlay), *merged, what, annotation, is_in_manifest);
+      });
     }
     later([done = std::move(done), result = std::move(result)] { done(result); });
   }
@@ -253,7 +258,7 @@ class FolderSource final : public Source {
     if (overlay_of(path)) {
       accept_overlay(path, &text.text, "");
     } else {
-      store_->update(path, read_manifest(files_.full(path), text.text, *format_of(path)));
+      store_->update(path, read_manifest(files_.full(path), text.text, *format_of(path), {options_.group, options_.metallb_namespace}));
     }
   }
 

@@ -21,6 +21,8 @@ namespace fairlead::runtime {
 
 struct FolderOptions {
   std::string dir;
+  api::Group group = api::Group::fairlead;
+  std::string metallb_namespace = "metallb-system";  // of objects of metallb.io that name none, in metallb.io mode
   std::size_t max_file_bytes = 16U << 20;
 };
 

@@ -13,6 +13,8 @@
 #include <optional>
 #include <thread>
 
+#include "proto/runtime/write_all.h"
+
 namespace fairlead::runtime {
 namespace {
 
@@ -34,16 +36,6 @@ std::optional<std::string> read_all(const std::string& path) {
     out.append(buffer, static_cast<std::size_t>(n));
   }
   return out;
-}
-
-Result<void> write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("write " + path, errno);
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
 }
 
 Result<void> replace_file(const std::string& folder, const std::string& file, std::string_view text) {
@@ -78,8 +70,9 @@ bool says_nothing(const Json& overlay) {
   return true;
 }
 
-void name_object(Json& overlay, const api::Key& key) {
-  overlay["apiVersion"] = key.kind == api::Kind::ip_address_pool ? std::string(api::kGroup) + "/v1" : "v1";
+void name_object(Json& overlay, const api::Key& key, api::Group group) {
+  const char* const ours = group == api::Group::metallb ? "metallb.io/v1beta1" : "fairlead.io/v1";
+  overlay["apiVersion"] = key.kind == api::Kind::ip_address_pool ? ours : "v1";
   overlay["kind"] = api::name(key.kind);
   Json& metadata = overlay["metadata"];
   if (!metadata.is_object()) metadata = Json::object();
@@ -146,7 +139,7 @@ Result<void> StatusDir::edit(const api::Key& key, const std::function<Result<Jso
   auto changed = change(before);
   if (!changed) return changed.error();
   Json after = *std::move(changed);
-  name_object(after, key);
+  name_object(after, key, group_);
   if (says_nothing(after)) {
     if (text && ::unlink((folder + "/" + file).c_str()) != 0 && errno != ENOENT) {
       return system_error("remove " + folder + "/" + file, errno);

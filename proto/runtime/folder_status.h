@@ -17,7 +17,8 @@ inline constexpr std::string_view kStatusDir = ".status";
 
 class StatusDir {
  public:
-  explicit StatusDir(std::string manifests) : dir_(std::move(manifests) + "/" + std::string(kStatusDir)) {}
+  explicit StatusDir(std::string manifests, api::Group group = api::Group::fairlead)
+      : dir_(std::move(manifests) + "/" + std::string(kStatusDir)), group_(group) {}
 
   /// Reads the overlay (an empty one where there is none, or a broken one), changes it, and writes it back if it became
   /// another; one writer at a time, across processes. The rename is not synced to the disk: what is lost in a power cut
@@ -40,6 +41,7 @@ class StatusDir {
   Result<Fd> lock();
 
   std::string dir_;
+  api::Group group_;
 };
 
 }  // namespace fairlead::runtime

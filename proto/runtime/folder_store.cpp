@@ -186,6 +186,13 @@ const kube::Service* FolderStore::service(const kube::Name& name) const {
 }
 
 bool FolderStore::has(const api::Key& key) const { return slots_.contains({folder_kind(key.kind), key.name}); }
+bool FolderStore::manifest_has_annotation(const kube::Name& service, const std::string& annotation) const {
+  const auto* const text = winner_as<ServiceText>(FolderKind::service, service);
+  if (text == nullptr) return false;
+  const auto parsed = parse_merged(text->json, nullptr);
+  const auto* const object = std::get_if<kube::Service>(&parsed);
+  return object != nullptr && object->meta.annotations.contains(annotation);
+}
 bool FolderStore::may_have(const api::Key& key) const { return !is_kept(folder_kind(key.kind)) || has(key); }
 
 bool FolderStore::has_refused() const {

@@ -38,6 +38,8 @@ class FolderStore {
 
   const kube::Service* service(const kube::Name& name) const;
   bool has(const api::Key& key) const;
+  /// Whether the Service's own file says it, whatever an overlay says.
+  bool manifest_has_annotation(const kube::Name& service, const std::string& annotation) const;
   /// As has(), but true for kinds that are not kept.
   bool may_have(const api::Key& key) const;
   /// Something in the folder could not be read, so that an object that is not here may be there all the same.

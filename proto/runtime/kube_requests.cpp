@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <ctime>
 
+#include "proto/api/annotations.h"
 #include "proto/api/parse.h"
 #include "proto/kube/watch.h"
+#include "proto/runtime/json.h"
 #include "proto/runtime/object_codec.h"
+#include "proto/runtime/written_json.h"
 
 namespace fairlead::runtime {
 namespace {
-
-using kube::Json;
 
 struct Resource {
   std::string_view prefix;  // "/api/v1"
@@ -23,24 +25,25 @@ constexpr std::array<Resource, api::kKinds> kResources{{
     {"/apis/discovery.k8s.io/v1", "endpointslices"},
     {"/api/v1", "nodes"},
     {"/api/v1", "namespaces"},
+    {"/apis/networking.k8s.io/v1", "servicecidrs"},
     {"/apis/fairlead.io/v1", "ipaddresspools"},
     {"/apis/fairlead.io/v1", "l2advertisements"},
+    {"/apis/fairlead.io/v1", "bgpadvertisements"},
+    {"/apis/fairlead.io/v1", "bgppeers"},
+    {"/apis/fairlead.io/v1", "bfdprofiles"},
+    {"/apis/fairlead.io/v1", "communities"},
+    {"/api/v1", "secrets"},
 }};
 const Resource& resource(api::Kind kind) { return kResources[static_cast<std::size_t>(kind)]; }
 
-std::string annotation() { return std::string(api::kGroup) + "/ip-allocated-from-pool"; }
+bool is_of_our_group(api::Kind kind) { return resource(kind).prefix.starts_with("/apis/fairlead.io/"); }
 
-const Json& at(const Json& object, const char* key) {
-  static const Json null;
-  if (!object.is_object()) return null;
-  const auto found = object.find(key);
-  return found == object.end() ? null : *found;
+std::string_view prefix_of(api::Kind kind, api::Group group) {
+  if (group == api::Group::fairlead || !is_of_our_group(kind)) return resource(kind).prefix;
+  return kind == api::Kind::bgp_peer ? "/apis/metallb.io/v1beta2" : "/apis/metallb.io/v1beta1";
 }
-std::string text_at(const Json& object, const char* key) {
-  const Json& value = at(object, key);
-  return value.is_string() ? value.get<std::string>() : "";
-}
-std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string annotation(api::Group group) { return api::written_key(group, api::kAllocatedFromPool); }
 
 kube::Meta& meta_of(api::Object& object) {
   return std::visit([](auto& o) -> kube::Meta& { return o.meta; }, object);
@@ -63,16 +66,6 @@ void trim(api::Object& object) {
   std::erase_if(meta.annotations, [](const auto& entry) { return !is_kept(entry.first); });
 }
 
-Json ingress_entry(const kube::Ingress& entry) {
-  Json out = Json::object();
-  if (entry.ip) {
-    out["ip"] = entry.ip->str();
-    out["ipMode"] = entry.is_vip ? "VIP" : "Proxy";
-  }
-  if (!entry.hostname.empty()) out["hostname"] = entry.hostname;
-  return out;
-}
-
 Json op(const char* what, std::string path, Json value) {
   return {{"op", what}, {"path", std::move(path)}, {"value", std::move(value)}};
 }
@@ -91,7 +84,7 @@ void add_ingress_ops(const std::vector<kube::Ingress>& now, const std::vector<ku
   if (addresses(now) == wanted) return;
   if (now.empty()) {
     Json list = Json::array();
-    for (const kube::Ingress& entry : want) list.push_back(ingress_entry(entry));
+    for (const kube::Ingress& entry : want) list.push_back(to_json(entry));
     ops.push_back(op("add", "/status/loadBalancer", {{"ingress", list}}));
     return;
   }
@@ -111,14 +104,15 @@ void add_ingress_ops(const std::vector<kube::Ingress>& now, const std::vector<ku
       --had;
       continue;
     }
-    ops.push_back(op("add", "/status/loadBalancer/ingress/-", ingress_entry(entry)));
+    ops.push_back(op("add", "/status/loadBalancer/ingress/-", to_json(entry)));
   }
 }
 
-void add_annotation_ops(const kube::Service& now, bool has_annotations, const std::string& pool, Json& ops) {
-  const auto found = now.meta.annotations.find(annotation());
+void add_annotation_ops(const kube::Service& now, bool has_annotations, const std::string& pool, api::Group group,
+                        Json& ops) {
+  const auto found = now.meta.annotations.find(annotation(group));
   if ((found == now.meta.annotations.end() ? "" : found->second) == pool) return;
-  const std::string path = "/metadata/annotations/" + std::string(api::kGroup) + "~1ip-allocated-from-pool";
+  const std::string path = "/metadata/annotations/" + std::string(name(group)) + "~1ip-allocated-from-pool";
   if (pool.empty()) {
     ops.push_back({{"op", "remove"}, {"path", path}});
     return;
@@ -156,12 +150,16 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-std::string collection_path(api::Kind kind) {
-  return std::string(resource(kind).prefix) + "/" + std::string(resource(kind).plural);
+std::string collection_path(api::Kind kind, const Scope& scope) {
+  std::string out(prefix_of(kind, scope.group));
+  const bool is_in_one = scope.group == api::Group::metallb && is_of_our_group(kind) && !scope.ns.empty();
+  if (is_in_one) out += "/namespaces/" + percent_encoded(scope.ns);
+  if (kind == api::Kind::secret) out += "/namespaces/" + percent_encoded(scope.secrets_ns);
+  return out + "/" + std::string(resource(kind).plural);
 }
 
-std::string object_path(const api::Key& key) {
-  std::string out(resource(key.kind).prefix);
+std::string object_path(const api::Key& key, api::Group group) {
+  std::string out(prefix_of(key.kind, group));
   if (!key.name.ns.empty()) out += "/namespaces/" + percent_encoded(key.name.ns);
   return out + "/" + std::string(resource(key.kind).plural) + "/" + percent_encoded(key.name.name);
 }
@@ -171,7 +169,9 @@ std::string leases_path(std::string_view ns) {
   return "/apis/coordination.k8s.io/v1/namespaces/" + percent_encoded(ns) + "/leases";
 }
 
-bool is_custom(api::Kind kind) { return kind == api::Kind::ip_address_pool || kind == api::Kind::l2_advertisement; }
+bool is_custom(api::Kind kind) {
+  return kind == api::Kind::service_cidr || is_of_our_group(kind);
+}
 
 std::string list_query(std::string_view selector, std::string_view continuation) {
   std::string out = "?limit=" + std::to_string(kPageSize);
@@ -187,13 +187,13 @@ std::string watch_query(std::string_view selector, std::string_view resource_ver
   return out;
 }
 
-Arrival read_object(api::Kind kind, const Json& object) {
+Arrival read_object(api::Kind kind, const Json& object, api::Group group) {
   Arrival out;
   const Json& metadata = at(object, "metadata");
   out.name = {text_at(metadata, "namespace"), text_at(metadata, "name")};
   out.resource_version = text_at(metadata, "resourceVersion");
   out.has_annotations = at(metadata, "annotations").is_object();
-  auto parsed = api::parse(kind, object);
+  auto parsed = api::parse(kind, object, group);
   if (const auto* const error = std::get_if<kube::FieldError>(&parsed)) {
     out.fault = Fault{"", std::string(name(kind)) + " " + out.name.str(), error->field, error->what};
     return out;
@@ -204,8 +204,8 @@ Arrival read_object(api::Kind kind, const Json& object) {
   return out;
 }
 
-Result<Page> read_page(api::Kind kind, std::string_view body) {
-  const Json list = Json::parse(body, nullptr, false);
+Result<Page> read_page(api::Kind kind, std::string_view body, api::Group group) {
+  const Json list = kube::parse_json(body);
   const Json& metadata = at(list, "metadata");
   Page out;
   out.resource_version = text_at(metadata, "resourceVersion");
@@ -215,16 +215,16 @@ Result<Page> read_page(api::Kind kind, std::string_view body) {
   if (out.resource_version.empty() || !(items.is_array() || items.is_null())) {
     return Error{Errc::malformed, "list " + std::string(name(kind)) + ": the answer is no list"};
   }
-  for (const Json& item : items) out.arrivals.push_back(read_object(kind, item));
+  for (const Json& item : items) out.arrivals.push_back(read_object(kind, item, group));
   return out;
 }
 
-void add_line(api::Kind kind, std::string_view line, Chunk& chunk) {
+void add_line(api::Kind kind, std::string_view line, Chunk& chunk, api::Group group) {
   using Type = kube::WatchEvent::Type;
   auto parsed = kube::parse_watch_event(line);
   if (const auto* const error = std::get_if<kube::FieldError>(&parsed)) {
     // The answer to a watch that is refused is a Status and no event; its body may come before its HTTP status is known.
-    const Json document = Json::parse(line, nullptr, false);
+    const Json document = kube::parse_json(line);
     const bool is_status = text_at(document, "kind") == "Status" && at(document, "code").is_number_integer();
     chunk.error = is_status ? at(document, "code").get<int>() : -1;
     chunk.message = is_status ? text_at(document, "message") : error->what;
@@ -241,28 +241,37 @@ void add_line(api::Kind kind, std::string_view line, Chunk& chunk) {
     chunk.resource_version = text_at(at(event.object, "metadata"), "resourceVersion");
     return;
   }
-  Arrival arrival = read_object(kind, event.object);
+  Arrival arrival = read_object(kind, event.object, group);
   arrival.is_gone = event.type == Type::deleted;
   if (!arrival.resource_version.empty()) chunk.resource_version = arrival.resource_version;
   chunk.arrivals.push_back(std::move(arrival));
 }
 
-Answer read_answer(int status, std::string_view fault, std::string body) {
+Answer read_answer(ApiReply reply) {
   Answer out;
-  out.status = status;
-  if (status == 0) {
-    out.what = fault;
+  out.status = reply.status;
+  out.retry_after = reply.retry_after;
+  if (out.status == 0) {
+    out.what = std::move(reply.fault);
     return out;
   }
-  const Json document = Json::parse(body, nullptr, false);
+  const Json document = kube::parse_json(reply.body);
   if (out.is_success()) {
     out.resource_version = text_at(at(document, "metadata"), "resourceVersion");
-    out.body = std::move(body);
+    out.body = std::move(reply.body);
   } else {
     out.what = text_at(document, "message");
-    if (out.what.empty()) out.what = "HTTP status " + std::to_string(status);
+    if (out.what.empty()) out.what = "HTTP status " + std::to_string(out.status);
   }
   return out;
+}
+
+std::optional<Duration> read_retry_after(std::string_view header) {
+  int seconds = 0;
+  const char* const end = header.data() + header.size();
+  const auto [last, error] = std::from_chars(header.data(), end, seconds);
+  if (error != std::errc() || last != end || seconds <= 0) return std::nullopt;
+  return std::min<Duration>(std::chrono::seconds(seconds), kMostRetryAfter);
 }
 
 Errc errc_of(int status) {
@@ -282,32 +291,28 @@ Errc errc_of(int status) {
 }
 
 std::string service_patch(const kube::Service& now, std::string_view resource_version, bool has_annotations,
-                          const ServiceWrite& what) {
+                          const ServiceWrite& what, api::Group group) {
   Json ops = Json::array();
   ops.push_back(op("replace", "/metadata/resourceVersion", std::string(resource_version)));
   if (what.ingress) add_ingress_ops(now.ingress, *what.ingress, ops);
-  if (what.pool) add_annotation_ops(now, has_annotations, *what.pool, ops);
-  return ops.size() == 1 ? "" : dump(ops);
+  if (what.pool) add_annotation_ops(now, has_annotations, *what.pool, group, ops);
+  return ops.size() == 1 ? "" : to_text(ops);
 }
 
-std::string pool_annotation_patch(std::string_view resource_version, std::string_view pool) {
+std::string pool_annotation_patch(std::string_view resource_version, std::string_view pool, api::Group group) {
   Json value = pool.empty() ? Json() : Json(std::string(pool));
-  return dump({{"metadata",
-                {{"resourceVersion", std::string(resource_version)}, {"annotations", {{annotation(), std::move(value)}}}}}});
+  return to_text({{"metadata",
+                {{"resourceVersion", std::string(resource_version)}, {"annotations", {{annotation(group), std::move(value)}}}}}});
 }
 
-bool shows_pool(std::string_view body, std::string_view pool) {
-  const Json document = Json::parse(body, nullptr, false);
-  return text_at(at(at(document, "metadata"), "annotations"), annotation().c_str()) == pool;
+bool shows_pool(std::string_view body, std::string_view pool, api::Group group) {
+  const Json document = kube::parse_json(body);
+  return text_at(at(at(document, "metadata"), "annotations"), annotation(group).c_str()) == pool;
 }
 
 std::string pool_status_patch(const PoolStatus& status, std::string_view resource_version) {
-  return dump({{"metadata", {{"resourceVersion", std::string(resource_version)}}},
-               {"status",
-                {{"assignedIPv4", status.assigned_ipv4},
-                 {"assignedIPv6", status.assigned_ipv6},
-                 {"availableIPv4", status.available_ipv4},
-                 {"availableIPv6", status.available_ipv6}}}});
+  return to_text({{"metadata", {{"resourceVersion", std::string(resource_version)}}},
+               {"status", to_json(status)}});
 }
 
 std::string event_namespace(const api::Key& about) { return about.name.ns.empty() ? "default" : about.name.ns; }
@@ -321,14 +326,14 @@ std::string event_name(const EventWrite& event, std::uint64_t token) {
 std::string event_body(const EventWrite& event, const std::string& event_name, std::string_view uid, const Reporting& by,
                        std::int64_t now_seconds) {
   const api::Key& about = event.about;
-  const std::string_view prefix = resource(about.kind).prefix;
+  const std::string_view prefix = prefix_of(about.kind, by.group);
   const bool is_core = prefix == "/api/v1";
   Json object = {{"kind", std::string(name(about.kind))},
                  {"apiVersion", is_core ? "v1" : std::string(prefix.substr(std::string_view("/apis/").size()))},
                  {"name", about.name.name}};
   if (!about.name.ns.empty()) object["namespace"] = about.name.ns;
   if (!uid.empty()) object["uid"] = std::string(uid);
-  return dump({{"apiVersion", "v1"},
+  return to_text({{"apiVersion", "v1"},
                {"kind", "Event"},
                {"metadata", {{"name", event_name}, {"namespace", event_namespace(about)}}},
                {"involvedObject", object},
@@ -344,7 +349,7 @@ std::string event_body(const EventWrite& event, const std::string& event_name, s
 }
 
 std::string event_patch(const EventWrite& event, std::int64_t now_seconds) {
-  return dump({{"message", event.message.substr(0, 1024)},
+  return to_text({{"message", event.message.substr(0, 1024)},
                {"type", event.type == EventType::normal ? "Normal" : "Warning"},
                {"lastTimestamp", rfc3339(now_seconds)},
                {"count", event.count}});
@@ -358,11 +363,11 @@ std::string lease_body(const LeaseRecord& record, std::string_view lease, std::s
                {"renewTime", record.renewed},
                {"leaseTransitions", record.transitions}};
   if (!record.acquired.empty()) spec["acquireTime"] = record.acquired;
-  return dump({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", metadata}, {"spec", spec}});
+  return to_text({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", metadata}, {"spec", spec}});
 }
 
 std::optional<LeaseRecord> read_lease(std::string_view body) {
-  const Json document = Json::parse(body, nullptr, false);
+  const Json document = kube::parse_json(body);
   const Json& spec = at(document, "spec");
   LeaseRecord out;
   out.resource_version = text_at(at(document, "metadata"), "resourceVersion");

@@ -10,6 +10,7 @@
 #include "proto/api/objects.h"
 #include "proto/base/result.h"
 #include "proto/kube/fields.h"
+#include "proto/runtime/api_client.h"
 #include "proto/runtime/event_limiter.h"
 #include "proto/runtime/lease.h"
 #include "proto/runtime/source.h"
@@ -19,13 +20,22 @@ namespace fairlead::runtime {
 /// Everything but letters, digits and "-._~" as %XX.
 std::string percent_encoded(std::string_view text);
 
-/// "/api/v1/services": all namespaces.
-std::string collection_path(api::Kind kind);
+/// Whose own objects and annotations: --api-group, and where its objects are. MetalLB looks into one namespace only;
+/// Fairlead's own count wherever they are.
+struct Scope {
+  api::Group group = api::Group::fairlead;
+  std::string ns;
+  std::string secrets_ns = {};  // of passwords: nobody has to let us read all Secrets
+};
+
+/// "/api/v1/services": all namespaces, but for the custom kinds of metallb.io, and Secrets.
+std::string collection_path(api::Kind kind, const Scope& scope = {});
 /// "/api/v1/namespaces/default/services/web"
-std::string object_path(const api::Key& key);
+std::string object_path(const api::Key& key, api::Group group = api::Group::fairlead);
 std::string events_path(std::string_view ns);
 std::string leases_path(std::string_view ns);
-/// A kind that an API server has only when its CustomResourceDefinition is installed.
+/// A kind that an API server may not have: its CustomResourceDefinition is not installed, or (ServiceCIDR) the API server
+/// is older than Kubernetes 1.33.
 bool is_custom(api::Kind kind);
 
 /// Only what a service proxy is meant to handle (reference: Kubernetes' own proxy has the same two).
@@ -47,7 +57,7 @@ struct Arrival {
 
 /// Keeps what is used: annotations with a prefix of ours (fairlead.io/, metallb.io/, metallb.universe.tf/) or of
 /// Services (service.kubernetes.io/), of EndpointSlices neither labels nor annotations.
-Arrival read_object(api::Kind kind, const kube::Json& object);
+Arrival read_object(api::Kind kind, const kube::Json& object, api::Group group = api::Group::fairlead);
 
 struct Page {
   std::vector<Arrival> arrivals;
@@ -55,7 +65,7 @@ struct Page {
   std::string continuation;  // "": the last page
 };
 /// Malformed: no list.
-Result<Page> read_page(api::Kind kind, std::string_view body);
+Result<Page> read_page(api::Kind kind, std::string_view body, api::Group group = api::Group::fairlead);
 
 /// What a few lines of a watch say.
 struct Chunk {
@@ -64,7 +74,7 @@ struct Chunk {
   int error = 0;                 // code of an ERROR event; the watch is over
   std::string message;
 };
-void add_line(api::Kind kind, std::string_view line, Chunk& chunk);
+void add_line(api::Kind kind, std::string_view line, Chunk& chunk, api::Group group = api::Group::fairlead);
 
 /// What a write or a read of a single object answered, as far as anybody asks.
 struct Answer {
@@ -72,30 +82,36 @@ struct Answer {
   std::string what;   // why not: the server's message, or what broke
   std::string resource_version;
   std::string body;  // of a success, when it is wanted
+  Duration retry_after{};
   bool is_success() const { return status >= 200 && status < 300; }
 };
-Answer read_answer(int status, std::string_view fault, std::string body);
+Answer read_answer(ApiReply reply);
+/// The header Retry-After: seconds, at most kMostRetryAfter; none for a date or anything else.
+inline constexpr Duration kMostRetryAfter = std::chrono::seconds(60);
+std::optional<Duration> read_retry_after(std::string_view header);
 Errc errc_of(int status);
 
 /// A JSON patch (RFC 6902) of exactly our part of a Service: entries of status.loadBalancer.ingress that have an
 /// address, and the annotation. An entry that stays is not touched, whatever fields it has; entries without an address
 /// are somebody else's. With resourceVersion: another writer in between makes it a conflict. Empty: nothing to do.
 std::string service_patch(const kube::Service& now, std::string_view resource_version, bool has_annotations,
-                          const ServiceWrite& what);
+                          const ServiceWrite& what, api::Group group = api::Group::fairlead);
 inline constexpr const char* kJsonPatch = "application/json-patch+json";
 inline constexpr const char* kMergePatch = "application/merge-patch+json";
 inline constexpr const char* kJsonBody = "application/json";
 
 /// The annotation alone, as a merge patch of the main resource.
-std::string pool_annotation_patch(std::string_view resource_version, std::string_view pool);
+std::string pool_annotation_patch(std::string_view resource_version, std::string_view pool,
+                                  api::Group group = api::Group::fairlead);
 /// Whether the answer's object has the annotation ("" = none).
-bool shows_pool(std::string_view body, std::string_view pool);
+bool shows_pool(std::string_view body, std::string_view pool, api::Group group = api::Group::fairlead);
 
 std::string pool_status_patch(const PoolStatus& status, std::string_view resource_version);
 
 struct Reporting {
   std::string component;  // "fairlead-controller"
   std::string instance;   // the Pod's or node's name
+  api::Group group = api::Group::fairlead;  // of the custom objects that Events are about
 };
 /// A core/v1 Event, and what changes of it later. Times are seconds since 1970.
 std::string event_name(const EventWrite& event, std::uint64_t token);

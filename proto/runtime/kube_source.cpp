@@ -55,6 +55,22 @@ class Random {
   std::mt19937_64 engine_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
 };
 
+/// What a server said with Retry-After holds for everything that is asked of it.
+class Quiet {
+ public:
+  explicit Quiet(Loop& loop) : loop_(loop) {}
+  void keep(Duration most) {
+    if (most <= Duration{}) return;
+    log::debug("api_asks_for_quiet", {{"ms", fairlead::milliseconds(most)}});
+    until_ = std::max(until_, loop_.now() + most);
+  }
+  Duration left() const { return std::max(Duration{}, until_ - loop_.now()); }
+
+ private:
+  Loop& loop_;
+  TimePoint until_{};
+};
+
 /// What is kept of an object.
 struct Held {
   std::string resource_version;
@@ -74,11 +90,13 @@ class Reflector {
     Loop& loop;
     ApiClient& client;
     Random& random;
+    Scope scope;
     std::function<void(Change)> changed;
     std::function<void(Fault)> fault;
     std::function<void()> listed;    // each time
     std::function<void()> answered;  // the server is there
     std::function<void(api::Kind)> dirty;  // what is kept has changed
+    Quiet& quiet;
   };
 
   Reflector(api::Kind kind, std::string selector, Owner& owner)
@@ -94,7 +112,7 @@ class Reflector {
   void hurry() {
     if (is_waiting_ && !is_absent_) {
       backoff_.reset();
-      retry_.arm(Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
+      retry_.arm(owner_.quiet.left() + Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
     }
   }
   /// A write of ours made this version. Versions are opaque; that a longer or larger number is the newer one is a guess
@@ -136,19 +154,18 @@ class Reflector {
 
   void next_page() {
     owner_.client.send(
-        {ApiRequest::Method::get, collection_path(kind_) + list_query(selector_, continuation_), "", "", seconds(15)},
-        [this, kind = kind_](ApiReply reply) -> Task {
+        {ApiRequest::Method::get, collection_path(kind_, owner_.scope) + list_query(selector_, continuation_), "", "", seconds(15)},
+        [this, kind = kind_, group = owner_.scope.group](ApiReply reply) -> Task {
           if (reply.status != 200) {
-            Answer answer = read_answer(reply.status, reply.fault, std::move(reply.body));
-            return [this, answer = std::move(answer)] { list_failed(answer); };
+            return [this, answer = read_answer(std::move(reply))] { list_failed(answer); };
           }
-          auto page = std::make_shared<Result<Page>>(read_page(kind, reply.body));
+          auto page = std::make_shared<Result<Page>>(read_page(kind, reply.body, group));
           return [this, page] { on_page(*page); };
         });
   }
 
   void on_page(Result<Page>& page) {
-    if (!page) return list_failed({0, page.error().what, "", ""});
+    if (!page) return list_failed({0, page.error().what, "", "", {}});
     owner_.answered();
     is_absent_ = false;
     for (Arrival& arrival : page->arrivals) {
@@ -176,6 +193,7 @@ class Reflector {
 
   void list_failed(const Answer& answer) {
     is_listing_ = false;
+    owner_.quiet.keep(answer.retry_after);
     if (answer.status == 404 && is_custom(kind_)) return absent();
     if (answer.status == 410) {  // the continuation is too old
       continuation_.clear();
@@ -189,7 +207,10 @@ class Reflector {
   void absent() {
     owner_.answered();
     if (!std::exchange(is_absent_, true)) {
-      log::info("no_such_kind", {{"kind", name(kind_)}, {"what", "its CustomResourceDefinition is not installed"}});
+      const bool is_builtin = kind_ == api::Kind::service_cidr;
+      log::info("no_such_kind", {{"kind", name(kind_)},
+                                 {"what", is_builtin ? "this API server is older than Kubernetes 1.33; what the flags say holds"
+                                                     : "its CustomResourceDefinition is not installed"}});
     }
     list_version_.clear();
     continuation_.clear();
@@ -210,23 +231,27 @@ class Reflector {
   void wait(const char* what, const std::string& why, Duration duration) {
     log::debug("retry", {{"kind", name(kind_)}, {"of", what}, {"what", why}, {"ms", fairlead::milliseconds(duration)}});
     is_waiting_ = true;
-    retry_.arm(duration);
+    retry_.arm(std::max(duration, owner_.quiet.left()));
   }
 
   void watch() {
+    refusal_.reset();
+    is_open_ = false;
     // The decoder lives in the client's thread, the chunk goes to the loop.
     const auto lines = std::make_shared<kube::WatchLines>();
     ApiClient::StreamHandlers handlers;
     handlers.opened = [this] {
+      is_open_ = true;
       told_.clear();
       owner_.answered();
+      if (refusal_) watch_ended(refusal_->error, std::string(refusal_->message));
     };
-    handlers.on_bytes = [this, lines, kind = kind_](std::string_view bytes) -> Task {
+    handlers.on_bytes = [this, lines, kind = kind_, group = owner_.scope.group](std::string_view bytes) -> Task {
       lines->feed(bytes);
       const auto chunk = std::make_shared<Chunk>();
       bool is_empty = true;
       while (const auto line = lines->next()) {
-        add_line(kind, *line, *chunk);
+        add_line(kind, *line, *chunk, group);
         is_empty = false;
       }
       if (lines->is_too_long()) {
@@ -237,13 +262,20 @@ class Reflector {
       if (is_empty) return nullptr;
       return [this, chunk] { on_chunk(*chunk); };
     };
-    handlers.ended = [this](int status, const std::string& fault) { watch_ended(status == 200 ? 0 : status, fault); };
+    handlers.ended = [this](const ApiReply& reply) {
+      owner_.quiet.keep(reply.retry_after);
+      watch_ended(reply.status == 200 ? 0 : reply.status, refusal_ ? std::string(refusal_->message) : reply.fault);
+    };
     stream_ = owner_.client.open(
-        collection_path(kind_) + watch_query(selector_, version_, owner_.random.between(kLeastWatch, kMostWatch)), std::move(handlers));
+        collection_path(kind_, owner_.scope) + watch_query(selector_, version_, owner_.random.between(kLeastWatch, kMostWatch)), std::move(handlers));
     log::debug("watch", {{"kind", name(kind_)}, {"from", version_}});
   }
 
   void on_chunk(Chunk& chunk) {
+    if (chunk.error != 0 && !is_open_) {  // the body of a refusal: its status, and how long to wait, are yet to come
+      refusal_.emplace(std::move(chunk));
+      return;
+    }
     backoff_.reset();
     if (!chunk.resource_version.empty()) version_ = chunk.resource_version;
     for (Arrival& arrival : chunk.arrivals) accept(std::move(arrival));
@@ -258,7 +290,7 @@ class Reflector {
       return wait("list", why, Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
     }
     if (status == 0 && why.empty()) return wait("watch", "its time is over", Duration(static_cast<Duration::rep>(owner_.random.unit() * 1e8)));
-    if (status > 0) tell({status, why, "", ""});
+    if (status > 0) tell({status, why, "", "", {}});
     wait("watch", why, backoff_.next(owner_.random.unit()));
   }
 
@@ -302,6 +334,8 @@ class Reflector {
 
   Backoff backoff_;
   Timer retry_;
+  bool is_open_ = false;          // the watch: its headers said 200
+  std::optional<Chunk> refusal_;  // an error that came before them
   std::unique_ptr<ApiStream> stream_;
 };
 
@@ -356,14 +390,18 @@ class KubeSource final : public Source {
       : loop_(loop),
         options_(std::move(options)),
         client_(std::move(client)),
+        quiet_(loop),
         owner_{loop,
                *client_,
                random_,
+               Scope{options_.group, options_.metallb_namespace,
+                     options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns},
                [this](Change change) { collect(std::move(change)); },
                [this](Fault fault) { collect_fault(std::move(fault)); },
                [this] { on_listed(); },
                [this] { on_answered(); },
-               [this](api::Kind kind) { on_dirty(kind); }},
+               [this](api::Kind kind) { on_dirty(kind); },
+               quiet_},
         bucket_(options_.writes_per_second, options_.write_burst),
         write_timer_(loop, [this] { pump(); }),
         event_timer_(loop, [this] { flush_events(); }),
@@ -417,8 +455,9 @@ class KubeSource final : public Source {
     lease_changed_ = std::move(changed);
     char suffix[20];
     std::snprintf(suffix, sizeof suffix, "_%08x", static_cast<unsigned>(random_.number()));
-    // A program that was started again is somebody else: what its predecessor still had on the way is not its own.
-    election_.emplace(options_.reporting.instance + suffix);
+    // Where a name proves nothing, a program that was started again is somebody else: another process may bear the name.
+    const bool is_sole = !options_.sole_identity.empty();
+    election_.emplace(is_sole ? options_.sole_identity : options_.reporting.instance + suffix, is_sole);
     later([this] { compete(); });
   }
 
@@ -607,8 +646,8 @@ class KubeSource final : public Source {
         finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": the lease is not ours for long enough"});
         continue;
       }
-      if (!bucket_.take(loop_.now())) {
-        write_timer_.arm_if_idle(bucket_.wait(loop_.now()));
+      if (quiet_.left() > Duration{} || !bucket_.take(loop_.now())) {
+        write_timer_.arm_if_idle(std::max(quiet_.left(), bucket_.wait(loop_.now())));
         return;
       }
       Job job = std::move(queue_.front());
@@ -633,17 +672,17 @@ class KubeSource final : public Source {
     if (job.pool) return send_pool(std::move(job), *held);
     const auto object = decode(job.key.kind, held->bytes);
     FL_CHECK(object.has_value(), "what was encoded can be decoded");
-    std::string patch = service_patch(std::get<kube::Service>(*object), held->resource_version, held->has_annotations, job.service);
+    std::string patch = service_patch(std::get<kube::Service>(*object), held->resource_version, held->has_annotations, job.service, options_.group);
     if (patch.empty()) return finish(std::move(job.done), {});
-    const std::string path = object_path(job.key) + "/status?" + std::string(kServerTimeout);
+    const std::string path = object_path(job.key, options_.group) + "/status?" + std::string(kServerTimeout);
     const bool has_pool = job.service.pool.has_value();
     send_patch(path, std::move(patch), kJsonPatch, [this, job = std::move(job), has_pool](const Answer& answer) mutable {
       // The status subresource of a Service takes its annotations too. Should a server ever refuse that, the main
       // resource is patched.
-      if (answer.is_success() && has_pool && !shows_pool(answer.body, *job.service.pool)) {
-        if (!may_write()) return conclude(job, {0, "the lease is not ours for long enough", "", ""});
-        std::string second = pool_annotation_patch(answer.resource_version, *job.service.pool);
-        const std::string main = object_path(job.key) + "?" + std::string(kServerTimeout);
+      if (answer.is_success() && has_pool && !shows_pool(answer.body, *job.service.pool, options_.group)) {
+        if (!may_write()) return conclude(job, {0, "the lease is not ours for long enough", "", "", {}});
+        std::string second = pool_annotation_patch(answer.resource_version, *job.service.pool, options_.group);
+        const std::string main = object_path(job.key, options_.group) + "?" + std::string(kServerTimeout);
         return send_patch(main, std::move(second), kMergePatch, [this, job = std::move(job)](const Answer& last) mutable { conclude(job, last); });
       }
       conclude(job, answer);
@@ -651,7 +690,7 @@ class KubeSource final : public Source {
   }
 
   void send_pool(Job job, const Held& held) {
-    const std::string path = object_path(job.key) + "/status?" + std::string(kServerTimeout);
+    const std::string path = object_path(job.key, options_.group) + "/status?" + std::string(kServerTimeout);
     std::string patch = pool_status_patch(*job.pool, held.resource_version);
     send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable {
       // The next status may be due before the watch shows this one, and is not made of what is in the object.
@@ -676,9 +715,10 @@ class KubeSource final : public Source {
     ++in_flight_;
     client_->send({ApiRequest::Method::patch, std::move(path), std::move(body), type, kWriteTimeout},
                   [this, answered = std::move(answered)](ApiReply reply) -> Task {
-                    const auto answer = std::make_shared<Answer>(read_answer(reply.status, reply.fault, std::move(reply.body)));
+                    const auto answer = std::make_shared<Answer>(read_answer(std::move(reply)));
                     return [this, answered, answer] {
                       --in_flight_;
+                      quiet_.keep(answer->retry_after);
                       answered(*answer);
                       pump();
                     };
@@ -703,15 +743,16 @@ class KubeSource final : public Source {
     pump_events();
   }
   void pump_events() {
-    while (!waiting_events_.empty() && events_in_flight_ < kEventsInFlight && bucket_.take(loop_.now())) {
+    while (!waiting_events_.empty() && events_in_flight_ < kEventsInFlight && quiet_.left() == Duration{} && bucket_.take(loop_.now())) {
       const EventWrite write = std::move(waiting_events_.front());
       waiting_events_.pop_front();
       ++events_in_flight_;
       post_event(write);
     }
-    if (!waiting_events_.empty() && events_in_flight_ == 0) event_timer_.arm(bucket_.wait(loop_.now()) + milliseconds(1));
+    if (!waiting_events_.empty() && events_in_flight_ == 0) event_timer_.arm(std::max(quiet_.left(), bucket_.wait(loop_.now())) + milliseconds(1));
   }
-  void event_answered() {
+  void event_answered(Duration retry_after) {
+    quiet_.keep(retry_after);
     --events_in_flight_;
     pump_events();
   }
@@ -723,7 +764,7 @@ class KubeSource final : public Source {
     const std::string path = events_path(event_namespace(write.about)) + "/" + percent_encoded(named->second);
     client_->send({ApiRequest::Method::patch, path, event_patch(write, wall_seconds()), kMergePatch, kWriteTimeout},
                   [this, write](const ApiReply& reply) -> Task {
-                    if (reply.status != 404) return [this] { event_answered(); };
+                    if (reply.status != 404) return [this, quiet = reply.retry_after] { event_answered(quiet); };
                     return [this, write] { create_event(write); };  // events end after an hour
                   });
   }
@@ -739,9 +780,9 @@ class KubeSource final : public Source {
     std::string body = event_body(write, name, uid, options_.reporting, wall_seconds());
     client_->send({ApiRequest::Method::post, events_path(event_namespace(write.about)), std::move(body), kJsonBody, kWriteTimeout},
                   [this](const ApiReply& reply) -> Task {
-                    return [this, status = reply.status, fault = reply.fault] {
+                    return [this, status = reply.status, fault = reply.fault, quiet = reply.retry_after] {
                       if (status < 200 || status >= 300) log::debug("event_lost", {{"status", status}, {"what", fault}});
-                      event_answered();
+                      event_answered(quiet);
                     };
                   });
   }
@@ -766,7 +807,7 @@ class KubeSource final : public Source {
     is_asking_ = true;
     client_->send({ApiRequest::Method::get, leases_path(options_.ns) + "/" + lease_, "", "", kWriteTimeout},
                   [this](ApiReply reply) -> Task {
-                    auto answer = read_answer(reply.status, reply.fault, std::move(reply.body));
+                    auto answer = read_answer(std::move(reply));
                     auto record = answer.is_success() ? read_lease(answer.body) : std::nullopt;
                     return [this, answer = std::move(answer), record = std::move(record)] {
                       is_asking_ = false;
@@ -784,7 +825,7 @@ class KubeSource final : public Source {
     record.duration = LeaseElection::kDuration;
     record.renewed = micro_time(wall_micros());
     if (step != LeaseElection::Step::renew) {
-      if (step == LeaseElection::Step::take) ++record.transitions;
+      if (step == LeaseElection::Step::take && record.holder != election_->identity()) ++record.transitions;
       record.acquired = record.renewed;
       record.holder = election_->identity();
     }
@@ -793,7 +834,7 @@ class KubeSource final : public Source {
     const TimePoint sent = loop_.now();
     client_->send({is_new ? ApiRequest::Method::post : ApiRequest::Method::put, path, lease_body(record, lease_, options_.ns), kJsonBody, kWriteTimeout},
                   [this, sent](ApiReply reply) -> Task {
-                    auto answer = read_answer(reply.status, reply.fault, std::move(reply.body));
+                    auto answer = read_answer(std::move(reply));
                     auto written = answer.is_success() ? read_lease(answer.body) : std::nullopt;
                     return [this, sent, answer = std::move(answer), written = std::move(written)] {
                       is_asking_ = false;
@@ -809,7 +850,8 @@ class KubeSource final : public Source {
   }
 
   void lease_failed(const Answer& answer) {
-    election_->has_failed(loop_.now());
+    quiet_.keep(answer.retry_after);
+    election_->has_failed(loop_.now(), quiet_.left());
     if (answer.status == 0 || std::exchange(lease_told_, answer.what) == answer.what) return;
     collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what});
   }
@@ -846,6 +888,7 @@ class KubeSource final : public Source {
   const KubeOptions options_;
   Random random_;
   std::unique_ptr<ApiClient> client_;
+  Quiet quiet_;
   Reflector::Owner owner_;
   Handlers handlers_;
   std::vector<std::unique_ptr<Reflector>> reflectors_;

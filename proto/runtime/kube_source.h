@@ -19,8 +19,11 @@ namespace fairlead::runtime {
 
 struct KubeOptions {
   std::string ns = "fairlead-system";  // where the Lease is
+  api::Group group = api::Group::fairlead;
+  std::string metallb_namespace;  // in metallb.io mode: where the custom objects are
   std::string state_file;              // "": none
-  Reporting reporting;                 // also the Lease's identity
+  Reporting reporting;
+  std::string sole_identity;           // in the Lease, when nobody else can bear it (lease.h); "": a random one
   double writes_per_second = 400;
   double write_burst = 800;
   std::size_t writes_in_flight = 32;

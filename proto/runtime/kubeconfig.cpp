@@ -8,6 +8,7 @@
 
 #include "proto/base/fd.h"
 #include "proto/net/ip.h"
+#include "proto/runtime/json.h"
 #include "proto/runtime/yaml.h"
 
 namespace fairlead::runtime {
@@ -60,18 +61,6 @@ std::optional<ApiServer> parse_authority(std::string_view text, std::uint16_t po
   if (!given) return std::nullopt;
   out.port = *given;
   return out;
-}
-
-const Json& at(const Json& object, const char* key) {
-  static const Json null;
-  if (!object.is_object()) return null;
-  const auto found = object.find(key);
-  return found == object.end() ? null : *found;
-}
-
-std::string text_at(const Json& object, const char* key) {
-  const Json& value = at(object, key);
-  return value.is_string() ? value.get<std::string>() : "";
 }
 
 /// clusters, contexts and users are lists of {name, <kind>: {...}}.

@@ -1,7 +1,5 @@
 #include "proto/runtime/lease.h"
 
-#include <algorithm>
-
 namespace fairlead::runtime {
 
 LeaseElection::Next LeaseElection::next(TimePoint now) const {
@@ -11,7 +9,7 @@ LeaseElection::Next LeaseElection::next(TimePoint now) const {
   // Ours by name but not by a write of this process that is still good: wait it out like anybody's.
   if (is_ours() && valid_until_ > now) return {Step::renew, now};
   if (record_->holder.empty()) return {Step::take, now};
-  if (now - seen_ >= record_->duration) return {Step::take, now};
+  if (now - seen_ >= wait()) return {Step::take, now};
   return {Step::read, now};
 }
 
@@ -24,7 +22,7 @@ void LeaseElection::was_read(std::optional<LeaseRecord> record, TimePoint now) {
   if (!is_ours()) valid_until_ = {};
   due_ = now;
   if (!record_ || record_->holder.empty() || (is_ours() && valid_until_ > now)) return;
-  due_ = std::min(now + kLookEvery, std::max(now, seen_ + record_->duration));
+  due_ = std::min(now + kLookEvery, std::max(now, seen_ + wait()));
 }
 
 void LeaseElection::was_written(LeaseRecord record, TimePoint sent, TimePoint now) {
@@ -40,7 +38,7 @@ void LeaseElection::was_conflict(TimePoint now) {
   due_ = now;
 }
 
-void LeaseElection::has_failed(TimePoint now) { due_ = now + kRetryEvery; }
+void LeaseElection::has_failed(TimePoint now, Duration quiet) { due_ = now + std::max(kRetryEvery, quiet); }
 
 Duration LeaseElection::left(TimePoint now) const {
   return is_ours() ? std::max(Duration{}, valid_until_ - now) : Duration{};

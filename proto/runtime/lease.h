@@ -6,6 +6,10 @@
 /// write that succeeded *was sent*. So the holder always gives up before anybody else may take it. A write that the
 /// lease protects starts only while is_safe() (five seconds left) and carries a server-side timeout below that, so that
 /// none of an old holder's writes is carried out under the next one.
+///
+/// A holder whose name nobody else can bear (a container that was started again in the same Pod) has outlived the process
+/// that wrote that name: it waits for the last writes of that one only, kMargin from when it first saw the record.
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,7 +42,8 @@ class LeaseElection {
     TimePoint at{};  // of wait: when to ask again
   };
 
-  explicit LeaseElection(std::string identity) : identity_(std::move(identity)) {}
+  /// `is_sole`: whoever had this identity before has ended when this process starts.
+  explicit LeaseElection(std::string identity, bool is_sole = false) : identity_(std::move(identity)), is_sole_(is_sole) {}
 
   /// What to do now. A step that is asked for must be answered (by one of the following) before the next is.
   Next next(TimePoint now) const;
@@ -49,8 +54,8 @@ class LeaseElection {
   void was_written(LeaseRecord record, TimePoint sent, TimePoint now);
   /// create, take or renew was refused because somebody was there before.
   void was_conflict(TimePoint now);
-  /// No answer, or one that says nothing.
-  void has_failed(TimePoint now);
+  /// No answer, or one that says nothing. The server wants nothing before `quiet` has passed.
+  void has_failed(TimePoint now, Duration quiet = {});
 
   /// At least kMargin of the lease is left.
   bool is_safe(TimePoint now) const { return left(now) >= kMargin; }
@@ -61,8 +66,11 @@ class LeaseElection {
 
  private:
   bool is_ours() const { return record_ && record_->holder == identity_; }
+  /// How long a record has to stay as it is before it is nobody's any more.
+  Duration wait() const { return is_sole_ && is_ours() ? std::min(kMargin, record_->duration) : record_->duration; }
 
   std::string identity_;
+  bool is_sole_;
   std::optional<LeaseRecord> record_;
   bool is_known_ = false;    // record_ is what the server said, and nothing has contradicted it since
   TimePoint seen_{};         // when record_ was first seen as it is

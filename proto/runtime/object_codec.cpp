@@ -20,7 +20,7 @@ auto members(Is<kube::Ingress> auto& o) { return std::tie(o.ip, o.hostname, o.is
 auto members(Is<kube::Service> auto& o) {
   return std::tie(o.meta, o.type, o.is_headless, o.cluster_ips, o.ip_families, o.ip_family_policy, o.ports, o.selector,
                   o.external_ips, o.external_traffic_policy, o.internal_traffic_policy, o.publish_not_ready_addresses,
-                  o.allocate_load_balancer_node_ports, o.load_balancer_class, o.affinity_seconds, o.source_ranges,
+                  o.allocate_load_balancer_node_ports, o.load_balancer_class, o.load_balancer_ip, o.affinity_seconds, o.source_ranges,
                   o.ingress);
 }
 auto members(Is<kube::Endpoint> auto& o) {
@@ -32,17 +32,52 @@ auto members(Is<kube::Node> auto& o) {
   return std::tie(o.meta, o.internal_ips, o.pod_cidrs, o.is_ready, o.network_unavailable);
 }
 auto members(Is<kube::Namespace> auto& o) { return std::tie(o.meta); }
+auto members(Is<kube::ServiceCIDR> auto& o) { return std::tie(o.meta, o.cidrs); }
 auto members(Is<kube::LabelSelector::Expression> auto& o) { return std::tie(o.key, o.op, o.values); }
 auto members(Is<kube::LabelSelector> auto& o) { return std::tie(o.match_labels, o.match_expressions); }
 auto members(Is<api::ServiceAllocation> auto& o) {
   return std::tie(o.priority, o.namespaces, o.namespace_selectors, o.service_selectors);
 }
 auto members(Is<api::IPAddressPool> auto& o) {
-  return std::tie(o.meta, o.addresses, o.auto_assign, o.avoid_buggy_ips, o.service_allocation);
+  return std::tie(o.meta, o.addresses, o.auto_assign, o.avoid_buggy_ips, o.service_allocation,
+                  o.allow_cross_namespace_sharing);
 }
+auto members(Is<api::L2Advertisement::Preference> auto& o) { return std::tie(o.weight, o.nodes); }
 auto members(Is<api::L2Advertisement> auto& o) {
-  return std::tie(o.meta, o.pools, o.pool_selectors, o.node_selectors, o.service_selectors, o.interfaces);
+  return std::tie(o.meta, o.pools, o.pool_selectors, o.node_selectors, o.service_selectors, o.interfaces,
+                  o.preferred_nodes);
 }
+auto members(Is<api::BGPAdvertisement> auto& o) {
+  return std::tie(o.meta, o.aggregation_length, o.aggregation_length_v6, o.local_pref, o.communities, o.pools,
+                  o.pool_selectors, o.node_selectors, o.peers, o.service_selectors, o.as_path_prepend, o.med);
+}
+auto members(Is<api::SecretRef> auto& o) { return std::tie(o.name, o.ns); }
+auto members(Is<api::BGPPeer> auto& o) {
+  return std::tie(o.meta, o.my_asn, o.peer_asn, o.dynamic_asn, o.local_asn, o.peer_address, o.interface,
+                  o.source_address, o.peer_port, o.hold_time, o.keepalive_time, o.connect_time, o.router_id,
+                  o.node_selectors, o.password, o.password_secret, o.bfd_profile, o.graceful_restart, o.ebgp_multihop,
+                  o.vrf, o.disable_mp, o.dual_stack_address_family);
+}
+auto members(Is<api::BFDProfile> auto& o) {
+  return std::tie(o.meta, o.receive_interval, o.transmit_interval, o.detect_multiplier, o.echo_interval, o.echo_mode,
+                  o.passive_mode, o.minimum_ttl);
+}
+auto members(Is<api::Community::Alias> auto& o) { return std::tie(o.name, o.value); }
+auto members(Is<api::Community> auto& o) { return std::tie(o.meta, o.communities); }
+auto members(Is<kube::Secret> auto& o) { return std::tie(o.meta, o.type, o.password); }
+
+// The names that an enumeration has: a number from outside may be any.
+template <class E>
+bool is_up_to(E value, E last) {
+  return static_cast<std::uint64_t>(value) <= static_cast<std::uint64_t>(last);
+}
+bool is_known(Protocol p) { return p == Protocol::tcp || p == Protocol::udp || p == Protocol::sctp; }
+bool is_known(Family f) { return f == Family::v4 || f == Family::v6; }
+bool is_known(kube::ServiceType t) { return is_up_to(t, kube::ServiceType::external_name); }
+bool is_known(kube::IpFamilyPolicy p) { return is_up_to(p, kube::IpFamilyPolicy::require_dual_stack); }
+bool is_known(kube::TrafficPolicy p) { return is_up_to(p, kube::TrafficPolicy::local); }
+bool is_known(kube::LabelSelector::Operator o) { return is_up_to(o, kube::LabelSelector::Operator::does_not_exist); }
+bool is_known(api::BGPPeer::DynamicAsn a) { return is_up_to(a, api::BGPPeer::DynamicAsn::external); }
 
 class Out {
  public:
@@ -54,6 +89,7 @@ class Out {
     put_number(out_, static_cast<std::uint64_t>(value));
   }
   void put(const std::string& text) { put_text(out_, text); }
+  void put(Duration duration) { put(duration.count()); }
   void put(const Ip& ip) {
     const ByteView octets = ip.octets();
     out_ += static_cast<char>(octets.size());
@@ -87,7 +123,7 @@ class Out {
   template <class T>
     requires requires(const T& o) { members(o); }
   void put(const T& object) {
-    std::apply([this](const auto&... member) { (put(member), ...); }, members(object));
+    std::apply([this](const auto&... member) { (this->put(member), ...); }, members(object));
   }
 
  private:
@@ -103,13 +139,21 @@ class In {
   template <class T>
     requires std::integral<T> || std::is_enum_v<T>
   void take(T& value) {
-    value = static_cast<T>(number());
+    const std::uint64_t found = number();
+    value = static_cast<T>(found);
+    if (static_cast<std::uint64_t>(value) != found) is_ok_ = false;  // does not fit
+    if constexpr (std::is_enum_v<T>) is_ok_ = is_ok_ && is_known(value);
   }
   void take(bool& value) { value = number() != 0; }
   void take(std::string& text) {
     const auto found = take_text(in_);
     is_ok_ = is_ok_ && found.has_value();
     text = found.value_or("");
+  }
+  void take(Duration& duration) {
+    Duration::rep count = 0;
+    take(count);
+    duration = Duration(count);
   }
   void take(Ip& ip) {
     const std::uint64_t size = number();
@@ -158,7 +202,7 @@ class In {
   template <class T>
     requires requires(T& o) { members(o); }
   void take(T& object) {
-    std::apply([this](auto&... member) { (take(member), ...); }, members(object));
+    std::apply([this](auto&... member) { (this->take(member), ...); }, members(object));
   }
 
  private:

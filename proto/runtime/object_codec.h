@@ -12,7 +12,7 @@
 
 namespace fairlead::runtime {
 
-inline constexpr std::uint32_t kObjectVersion = 1;
+inline constexpr std::uint32_t kObjectVersion = 3;
 
 std::string encode(const api::Object& object);
 /// None when the bytes are not exactly one object of this kind.

@@ -18,14 +18,22 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// Who we are in a Lease and in Events.
-std::string identity() {
+/// Who we are in Events.
+std::string instance() {
   for (const char* name : {"POD_NAME", "HOSTNAME"}) {
     if (std::string value = environment(name); !value.empty()) return value;
   }
   char text[256] = "";
   ::gethostname(text, sizeof text - 1);
   return text;
+}
+
+/// Who we are in a Lease, where that is certain: the first process of a container of this Pod. There is one such container
+/// at a time, and when its first process ends the kernel ends all others in it; so whoever bore this name before is dead.
+/// A process that was started beside it (kubectl exec, a shared process namespace) is never the first.
+std::string sole_identity() {
+  const std::string uid = environment("POD_UID");
+  return uid.empty() || ::getpid() != 1 ? "" : instance() + "_" + uid;
 }
 
 Result<ClusterAccess> access_of(const SourceFlags& flags) {
@@ -54,14 +62,19 @@ Result<ClusterAccess> access_of(const SourceFlags& flags) {
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_source(Loop& loop, const SourceFlags& flags, const SourceProgram& program) {
-  if (!flags.manifests.empty()) return open_folder(loop, {.dir = flags.manifests});
+  if (!flags.manifests.empty()) {
+    return open_folder(loop, {.dir = flags.manifests, .group = flags.group, .metallb_namespace = flags.metallb_namespace()});
+  }
   auto access = access_of(flags);
   if (!access) return access.error();
   ::mallopt(M_ARENA_MAX, 1);  // two threads that hardly meet; a second arena is memory that never comes back
   KubeOptions options;
   options.ns = !flags.ns.empty() ? flags.ns : !access->ns.empty() ? access->ns : "fairlead-system";
+  options.group = flags.group;
+  options.metallb_namespace = flags.metallb_namespace();
   options.state_file = flags.state_file;
-  options.reporting = {program.name, identity()};
+  options.reporting = {program.name, instance(), flags.group};
+  options.sole_identity = sole_identity();
   options.writes_per_second = program.writes_per_second;
   options.write_burst = program.write_burst;
   auto client = open_api_client(loop, *std::move(access));

@@ -15,6 +15,10 @@ struct SourceFlags {
   std::vector<std::string> api_servers;  // --api-server HOST:PORT[,...]: instead of what the above say
   std::string ns;                        // --namespace: "" for the service account's, or "fairlead-system"
   std::string state_file;                // --state-file: "" for none
+  /// --api-group: whose objects are read, and whose annotation names a Service's pool.
+  api::Group group = api::Group::fairlead;
+  /// Where the objects of metallb.io are: what --namespace says, else where MetalLB's own manifests put them.
+  std::string metallb_namespace() const { return ns.empty() ? "metallb-system" : ns; }
 };
 
 /// What the two programs need differently.

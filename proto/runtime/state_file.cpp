@@ -9,6 +9,7 @@
 
 #include "proto/base/fd.h"
 #include "proto/runtime/object_codec.h"
+#include "proto/runtime/write_all.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -31,13 +32,6 @@ std::string sum_of(std::string_view bytes) {
   return out;
 }
 
-std::optional<api::Kind> kind_of_name(std::string_view text) {
-  for (std::size_t i = 0; i < api::kKinds; ++i) {
-    if (name(static_cast<api::Kind>(i)) == text) return static_cast<api::Kind>(i);
-  }
-  return std::nullopt;
-}
-
 /// Texts behind a count; nothing where they end early.
 std::optional<std::vector<std::string>> take_texts(std::string_view& in) {
   const auto count = take_number(in);
@@ -54,16 +48,6 @@ std::optional<std::vector<std::string>> take_texts(std::string_view& in) {
 void put_texts(std::string& out, const std::vector<std::string>& texts) {
   put_number(out, texts.size());
   for (const std::string& t : texts) put_text(out, t);
-}
-
-Result<void> write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("write " + path, errno);
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
 }
 
 std::string folder_of(const std::string& path) {
@@ -106,7 +90,7 @@ Result<State> decode_state(std::string_view bytes) {
     const auto kind = take_text(in);
     auto objects = kind ? take_texts(in) : std::nullopt;
     if (!objects) return damaged;
-    if (const auto known = kind_of_name(*kind)) out.groups.push_back({*known, *std::move(objects)});
+    if (const auto known = api::kind_of_name(*kind)) out.groups.push_back({*known, *std::move(objects)});
   }
   if (!in.empty()) return damaged;
   return out;

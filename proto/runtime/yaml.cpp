@@ -142,7 +142,10 @@ class Builder final : public YAML::EventHandler {
  public:
   Json take() { return std::exchange(root_, nullptr); }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp does not get past a ',' outside of brackets: it finds an empty document there, again and again.
+    if (mark.pos == document_at_) throw Refused{line_of_mark(mark), "a ',' stands outside of brackets: remove it, or put the text in quotes"};
+    document_at_ = mark.pos;
     root_ = nullptr;
     frames_.clear();
     anchors_.clear();
@@ -289,6 +292,7 @@ class Builder final : public YAML::EventHandler {
   std::vector<Frame> frames_;
   std::vector<Anchor> anchors_;
   std::size_t spent_ = 0;
+  int document_at_ = -1;  // where the one that is being read begins
 };
 
 /// Follows the path of every value and keeps the line of the longest one that leads to the field looked for.
@@ -441,6 +445,8 @@ std::optional<SyntaxError> read_json(std::string_view text,
     std::string_view what = error.what();  // "[json.exception.parse_error.101] parse error at line 2, column 1: ..."
     if (const auto at = what.find(": "); at != std::string_view::npos) what.remove_prefix(at + 2);
     return SyntaxError{line_at(text, error.byte > 0 ? error.byte - 1 : 0), std::string(what)};
+  } catch (const Json::out_of_range&) {  // carries no place
+    return SyntaxError{1, "a number is too large: no field takes one of this size"};
   }
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "proto/runtime/json.h"
 #include "proto/runtime/yaml.h"
 
 namespace fairlead::runtime {
@@ -23,7 +24,16 @@ bool is_plain_text(std::string_view text) {
 
 std::string scalar(const Json& value) {
   if (value.is_string() && is_plain_text(value.get_ref<const std::string&>())) return value.get<std::string>();
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);  // a JSON string is a double-quoted YAML scalar
+  return to_text(value);  // a JSON string is a double-quoted YAML scalar
+}
+
+/// With its colon. A key that its colon follows has at most 1024 characters (YAML 1.2.2 section 7.4.2); a longer one says
+/// that it is a key.
+std::string key(const std::string& text, std::size_t indent) {
+  constexpr std::size_t kLongest = 1000;
+  const std::string written = scalar(Json(text));
+  if (written.size() <= kLongest) return written + ":";
+  return "? " + written + "\n" + std::string(indent, ' ') + ":";
 }
 
 void emit(const Json& value, std::size_t indent, std::string& out) {
@@ -41,7 +51,7 @@ void emit(const Json& value, std::size_t indent, std::string& out) {
       out[start + indent] = '-';  // over the first blank of the nested block
       continue;
     }
-    out += scalar(Json(at.key())) + ":";
+    out += key(at.key(), indent);
     if (!at->is_structured() || at->empty()) {
       out += " " + scalar(*at) + "\n";
     } else {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "proto/match/pool.h"
+#include "speaker/core/endpoints.h"
 #include "speaker/core/owner.h"
 
 namespace fairlead::speaker {
@@ -11,25 +12,26 @@ namespace {
 
 constexpr std::string_view kExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-const api::IPAddressPool* pool_of(const Ip& vip, const Cluster& cluster) {
-  for (const auto& [name, pool] : cluster.pools) {
-    for (const IpRange& range : pool.addresses) {
-      if (range.contains(vip)) return &pool;
-    }
-  }
-  return nullptr;
+using Pools = std::map<kube::Name, api::IPAddressPool>;
+
+Pools::const_iterator pool_of(const Ip& vip, const Pools& pools) {
+  return std::find_if(pools.begin(), pools.end(), [&](const auto& entry) {
+    const auto& ranges = entry.second.addresses;
+    return std::any_of(ranges.begin(), ranges.end(), [&](const IpRange& range) { return range.contains(vip); });
+  });
 }
 
-/// Nodes with an endpoint that can serve: under externalTrafficPolicy Local only they may draw traffic.
+/// Nodes with an endpoint of the VIP's family that can serve: under externalTrafficPolicy Local only they may draw traffic.
 struct Serving {
   std::set<std::string> nodes;
   bool is_anywhere = false;
 };
-Serving serving(std::span<const kube::EndpointSlice* const> slices) {
+Serving serving(std::span<const kube::EndpointSlice* const> slices, Family family) {
   Serving out;
   for (const kube::EndpointSlice* slice : slices) {
+    if (slice->family != family) continue;
     for (const kube::Endpoint& e : slice->endpoints) {
-      if (!e.is_ready && !(e.is_serving && e.is_terminating)) continue;
+      if (!can_serve(e)) continue;
       out.is_anywhere = true;
       if (!e.node_name.empty()) out.nodes.insert(e.node_name);
     }
@@ -58,12 +60,13 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
     if (!ingress.ip || !ingress.is_vip) continue;
     Announcement a;
     a.vip = *ingress.ip;
-    const api::IPAddressPool* pool = pool_of(a.vip, cluster);
-    if (pool == nullptr) {
+    const auto pool = pool_of(a.vip, cluster.pools);
+    if (pool == cluster.pools.end()) {
       a.reason = Reason::not_in_a_pool;
       out.push_back(std::move(a));
       continue;
     }
+    a.pool = pool->first;
     const bool is_node_address = std::any_of(cluster.nodes.begin(), cluster.nodes.end(), [&](const auto& entry) {
       const auto& ips = entry.second.internal_ips;
       return std::find(ips.begin(), ips.end(), a.vip) != ips.end();
@@ -73,9 +76,9 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
       out.push_back(std::move(a));
       continue;
     }
-    std::vector<const api::L2Advertisement*> ads;
+    std::map<kube::Name, const api::L2Advertisement*> ads;
     for (const auto& [name, ad] : cluster.advertisements) {
-      if (match::advertises_pool(ad, *pool) && match::advertises_service(ad, service)) ads.push_back(&ad);
+      if (match::advertises_pool(ad, pool->second) && match::advertises_service(ad, service)) ads.emplace(name, &ad);
     }
     if (ads.empty()) {
       a.reason = Reason::no_advertisement;
@@ -85,11 +88,11 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
 
     // A Service that nobody serves is announced all the same, by any node: its clients are refused at once and need not
     // wait for a timeout.
-    const Serving where = serving(slices);
+    const Serving where = serving(slices, a.vip.family());
     const bool needs_local = service.external_traffic_policy == kube::TrafficPolicy::local && where.is_anywhere;
     std::vector<std::string> candidates;
     for (const auto& [name, node] : cluster.nodes) {
-      const bool selected = std::any_of(ads.begin(), ads.end(), [&](const auto* ad) { return match::advertises_from(*ad, node); });
+      const bool selected = std::any_of(ads.begin(), ads.end(), [&own = node](const auto& ad) { return match::advertises_from(*ad.second, own); });
       if (selected && liveness.is_alive(node) && !node.network_unavailable && !node.meta.labels.contains(kExcludeLabel) &&
           (!needs_local || where.nodes.contains(name))) {
         candidates.push_back(name);
@@ -105,8 +108,9 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
     // The union of what the advertisements that select this node allow; one without a list allows all.
     std::set<std::string> interfaces;
     bool is_limited = true;
-    for (const auto* ad : ads) {
+    for (const auto& [name, ad] : ads) {
       if (!match::advertises_from(*ad, cluster.nodes.at(a.node))) continue;
+      a.advertisements.push_back(name);
       is_limited = is_limited && !ad->interfaces.empty();
       interfaces.insert(ad->interfaces.begin(), ad->interfaces.end());
     }

@@ -18,6 +18,7 @@ struct Cluster {
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<kube::Name, api::L2Advertisement> advertisements;
   std::map<std::string, kube::Node> nodes;
+  std::map<std::string, kube::ServiceCIDR> service_cidrs;
 };
 
 enum class Reason {
@@ -34,10 +35,13 @@ struct Announcement {
   Reason reason = Reason::owner;
   std::string node;                     // "" unless reason is owner
   std::vector<std::string> interfaces;  // sorted; empty: all
+  kube::Name pool;                      // that the VIP is out of
+  std::vector<kube::Name> advertisements;  // that select pool, Service and node
   bool operator==(const Announcement&) const = default;
 };
 
-/// One answer for each address of status.loadBalancer.ingress; nothing for Services that are no LoadBalancer.
+/// One answer for each address of status.loadBalancer.ingress; nothing for Services that are no LoadBalancer. The two
+/// families of a Service have an owner each: an address is all that neighbours and Services that share one have in common.
 std::vector<Announcement> announcements(const kube::Service& service, std::span<const kube::EndpointSlice* const> slices,
                                         const Cluster& cluster, const Liveness& liveness);
 

@@ -4,9 +4,9 @@
 
 namespace fairlead::speaker {
 
-std::vector<Ip> Bursts::due(TimePoint now) {
+std::vector<Ip> Bursts::due(TimePoint now, std::size_t most) {
   std::vector<Ip> out;
-  for (auto at = running_.begin(); at != running_.end();) {
+  for (auto at = running_.begin(); at != running_.end() && out.size() < most;) {
     if (at->second.next > now) {
       ++at;
       continue;

@@ -56,7 +56,7 @@ Selection select(const kube::ServicePort& port, Family family, std::span<const k
   const auto drains = [](const kube::Endpoint& e) { return e.is_serving && e.is_terminating; };
   for (const auto& [target, c] : all) {
     const kube::Endpoint& e = *c.endpoint;
-    out.has_any = out.has_any || e.is_ready || drains(e);
+    out.has_any = out.has_any || can_serve(e);
     if (!e.is_ready) continue;
     if (c.is_local) out.local.push_back(target);
     if ((by_node && !contains(e.node_hints, node.name)) || (by_zone && !contains(e.zone_hints, node.zone))) continue;

@@ -14,6 +14,9 @@ namespace fairlead::speaker {
 
 using Target = nft::EndpointTarget;
 
+/// Ready, or serving while it terminates: somebody to send to, if nobody better is there.
+inline bool can_serve(const kube::Endpoint& e) { return e.is_ready || (e.is_serving && e.is_terminating); }
+
 struct Selection {
   std::vector<Target> cluster;  // sorted, no address twice
   std::vector<Target> local;

@@ -1,5 +1,5 @@
 #pragma once
-/// On which interfaces ARP is listened to and answered. Pure but for compiling the patterns.
+/// On which interfaces ARP and NDP are listened to and answered. Pure but for compiling the patterns.
 #include <regex.h>
 
 #include <memory>

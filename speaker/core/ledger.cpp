@@ -207,6 +207,10 @@ std::vector<Element> Ledger::elements(const kube::Name& service, const ServicePl
   };
   std::set<std::uint32_t> by_source_done;  // frontends of one port share these
   for (const Frontend& f : plan.frontends) {
+    if (f.is_guarded) {
+      out.push_back(nft::guarded(*f.ip, f.protocol, f.port));
+      for (const Prefix& source : f.sources) out.push_back(nft::allowed(*f.ip, f.protocol, f.port, source));
+    }
     if (!f.action.by_source) {
       out.push_back(element_of(f, handle(f, f.action.everybody)));
       continue;

@@ -1,6 +1,7 @@
 #include "speaker/core/plan.h"
 
 #include <algorithm>
+#include <array>
 
 namespace fairlead::speaker {
 namespace {
@@ -15,9 +16,9 @@ constexpr Choice list(Scope scope, Masquerade m) { return {Choice::Kind::list, s
 Action internal_action(const kube::Service& service, const Selection& eps, Family family, const NodeFacts& node) {
   if (!eps.has_any) return {kRefuse, {}};  // rows 2, 5
   // Not a local pod (or everybody): masquerade, so that the answer comes back through the node that translated.
-  const Masquerade m = node.masquerade_all         ? Masquerade::always
-                       : node.has_detector(family) ? Masquerade::unless_pod
-                                                   : Masquerade::never;
+  const Masquerade m = node.masquerade_all            ? Masquerade::always
+                       : node.detector.exists(family) ? Masquerade::unless_pod
+                                                      : Masquerade::never;
   if (service.internal_traffic_policy == kube::TrafficPolicy::cluster) return {list(Scope::cluster, m), {}};  // row 1
   return {eps.local.empty() ? kIgnore : list(Scope::local, m), {}};                                           // rows 3, 4
 }
@@ -47,6 +48,16 @@ void sort_unique(std::vector<Ip>& ips) {
   ips.erase(std::unique(ips.begin(), ips.end()), ips.end());
 }
 
+bool contains(std::span<const Ip> sorted, const Ip& ip) { return std::binary_search(sorted.begin(), sorted.end(), ip); }
+
+/// ::ffff:192.0.2.0/120 is 192.0.2.0/24: a packet never carries the mapped form.
+Prefix unmapped(const Prefix& p) {
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const auto octets = p.base.octets();
+  if (p.base.is4() || p.length < 96 || !std::equal(kMapped.begin(), kMapped.end(), octets.begin())) return p;
+  return Prefix::of(Ip4{{octets[12], octets[13], octets[14], octets[15]}}, static_cast<std::uint8_t>(p.length - 96));
+}
+
 }  // namespace
 
 bool is_programmed(const kube::Service& service) {
@@ -55,10 +66,28 @@ bool is_programmed(const kube::Service& service) {
          !service.meta.labels.contains("service.kubernetes.io/headless");
 }
 
+std::vector<Prefix> allowed_sources(const kube::Service& service, std::span<const Ip> vips, Family family, const NodeFacts& node) {
+  std::vector<Prefix> out;
+  bool holds_this_node = false;
+  for (const Prefix& written : service.source_ranges) {
+    const Prefix range = unmapped(written);
+    if (range.base.family() != family) continue;
+    out.push_back(range);
+    holds_this_node = holds_this_node || std::any_of(node.own_addresses.begin(), node.own_addresses.end(),
+                                                     [&](const Ip& own) { return range.contains(own); });
+  }
+  if (holds_this_node) {
+    for (const Ip& vip : vips) {
+      if (vip.family() == family) out.push_back(Prefix::host(vip));
+    }
+  }
+  return without_nested(std::move(out));
+}
+
 ServicePlan plan_service(const kube::Service& service, std::span<const kube::EndpointSlice* const> slices,
                          const NodeFacts& node) {
   ServicePlan out;
-  if (!is_programmed(service)) return out;
+  if (node.mode == Mode::off || !is_programmed(service)) return out;
   for (const Ip& cluster_ip : service.cluster_ips) {
     const Family family = cluster_ip.family();
     std::vector<Ip> external = service.external_ips;
@@ -69,9 +98,12 @@ ServicePlan plan_service(const kube::Service& service, std::span<const kube::End
     external.insert(external.end(), vips.begin(), vips.end());
     std::erase_if(external, [&](const Ip& ip) { return ip.family() != family; });
     std::erase_if(vips, [&](const Ip& ip) { return ip.family() != family; });
+    std::erase(external, cluster_ip);
     sort_unique(external);
+    sort_unique(vips);
+    const std::vector<Prefix> sources = allowed_sources(service, vips, family, node);
 
-    out.refused.push_back(cluster_ip);
+    if (node.programs(cluster_ip, false)) out.refused.push_back(cluster_ip);
     for (const Ip& vip : vips) {
       if (node.is_ours(vip)) out.refused.push_back(vip);
     }
@@ -80,7 +112,12 @@ ServicePlan plan_service(const kube::Service& service, std::span<const kube::End
       const Selection eps = select(port, family, slices, node);
       const std::size_t first = out.frontends.size();
       const auto add = [&](std::optional<Ip> ip, Port number, const Action& action) {
-        out.frontends.push_back({ip, family, port.protocol, number, port.name, action});
+        if (!node.programs(ip, ip && contains(vips, *ip))) return;
+        Frontend f{ip, family, port.protocol, number, port.name, action, false, {}};
+        // Not for NodePorts and addresses that are externalIPs only: nobody promised that these are kept off.
+        f.is_guarded = ip && !sources.empty() && contains(vips, *ip);
+        if (f.is_guarded) f.sources = sources;
+        out.frontends.push_back(std::move(f));
       };
       add(cluster_ip, port.port, internal_action(service, eps, family, node));
       const Action outside = external_action(service, eps);
@@ -93,6 +130,7 @@ ServicePlan plan_service(const kube::Service& service, std::span<const kube::End
         if (!used) continue;
         out.lists.push_back({{port.name, port.protocol, family, scope}, scope == Scope::cluster ? eps.cluster : eps.local});
       }
+      if (out.frontends.size() == first) continue;  // nothing of this port is ours
       out.hairpin.insert(out.hairpin.end(), eps.hairpin.begin(), eps.hairpin.end());
       if (eps.has_any) {
         for (const Ip& vip : vips) {

@@ -62,6 +62,8 @@ struct Frontend {
   Port port;
   std::string port_name;  // with family and protocol, the key of its lists
   Action action;
+  bool is_guarded = false;      // loadBalancerSourceRanges: only `sources` may ask, whoever they are
+  std::vector<Prefix> sources{};  // sorted, of the frontend's family, none inside another
   bool operator==(const Frontend&) const = default;
 };
 
@@ -73,6 +75,10 @@ struct ServicePlan {
   std::vector<Ip> hairpin;
   bool operator==(const ServicePlan&) const = default;
 };
+
+/// Who may speak to the VIPs of one family (loadBalancerSourceRanges): the ranges of that family; where one of them holds an
+/// address of this host, the VIPs too, as a host that has bound a VIP speaks to it from it. Empty: everybody may.
+std::vector<Prefix> allowed_sources(const kube::Service& service, std::span<const Ip> vips, Family family, const NodeFacts& node);
 
 ServicePlan plan_service(const kube::Service& service, std::span<const kube::EndpointSlice* const> slices,
                          const NodeFacts& node);

@@ -9,16 +9,6 @@ namespace {
 const kube::Name kNodeOwner{"", "(node)"};
 const kube::Name kClassOwner{"", "(classes)"};
 
-/// Interval sets refuse overlapping elements: what lies inside another prefix adds nothing.
-std::vector<Prefix> without_nested(std::vector<Prefix> prefixes) {
-  std::sort(prefixes.begin(), prefixes.end(), [](const Prefix& a, const Prefix& b) { return a.length < b.length; });
-  std::vector<Prefix> out;
-  for (const Prefix& p : prefixes) {
-    if (std::none_of(out.begin(), out.end(), [&](const Prefix& wide) { return wide.contains(p.base); })) out.push_back(p);
-  }
-  return out;
-}
-
 }  // namespace
 
 void Planner::set_service(const kube::Name& name, std::optional<kube::Service> service) {
@@ -81,7 +71,17 @@ void Planner::plan_facts() {
   for (const Ip& ip : facts_.node_addresses) {
     if (!ip.is_loopback()) out.push_back(nft::node_address(ip));
   }
-  for (const Prefix& p : without_nested(facts_.local_pods)) out.push_back(nft::local_pods(p));
+  for (const Family family : {Family::v4, Family::v6}) {
+    if (!facts_.node_ports_everywhere(family)) continue;
+    std::vector<nft::Element> all = nft::everywhere(family);
+    std::move(all.begin(), all.end(), std::back_inserter(out));
+  }
+  const Detector& pods = facts_.detector;
+  if (pods.is_by_interface() && !pods.interface.empty()) {
+    out.push_back(nft::pod_link(pods.interface, pods.mode == Detector::Mode::interface_name_prefix));
+  }
+  // Interval sets refuse elements that overlap.
+  for (const Prefix& p : without_nested(pods.pods)) out.push_back(nft::local_pods(p));
   for (const Prefix& p : without_nested(facts_.service_cidrs)) out.push_back(nft::service_cidr(p));
   table_.desired().set({0, kNodeOwner}, std::move(out));
 }

@@ -19,16 +19,29 @@ bool is_pointed_at(Map map) {
     case Map::by_node:
     case Map::by_other:
     case Map::classes:
-    case Map::resolved: return true;
+    case Map::resolved:
+    case Map::guarded4:  // a frontend is not open for a moment because it goes
+    case Map::guarded6: return true;
     default: return false;
   }
 }
+
+bool is_allowed(Map map) { return map == Map::allowed4 || map == Map::allowed6; }
 
 bool is_frontend(Map map) {
   return map == Map::services4 || map == Map::services6 || map == Map::nodeports4 || map == Map::nodeports6;
 }
 
 }  // namespace
+
+/// The guards of these claimants may count, or not count any more: which of them has the frontend has changed.
+void Desired::touch_guards(const Claims& claims) {
+  for (const Claim& c : claims) {
+    for (const nft::ElementKey* key : c.by->keys) {
+      if (nft::guarded_frontend(*key)) touched_.insert(*key);
+    }
+  }
+}
 
 std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft::Element> elements) {
   std::vector<Conflict> conflicts;
@@ -37,7 +50,11 @@ std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft:
     const auto found = claims_.find(*key);
     touched_.insert(*key);
     std::erase_if(found->second, [&](const Claim& c) { return c.by == &mine; });
-    if (found->second.empty()) claims_.erase(found);
+    if (found->second.empty()) {
+      claims_.erase(found);
+    } else if (is_frontend(key->map)) {
+      touch_guards(found->second);
+    }
   }
   mine.owner = owner;
   mine.keys.reserve(elements.size());
@@ -55,6 +72,7 @@ std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft:
     claims.insert(place, {&mine, std::move(e.value)});
     mine.keys.push_back(&at->first);
     if (is_frontend(at->first.map) && claims.size() > 1) {
+      touch_guards(claims);
       const bool wins = claims.front().by == &mine;
       conflicts.push_back({at->first, claims.front().by->owner.name, wins ? claims[1].by->owner.name : owner.name});
     }
@@ -65,7 +83,15 @@ std::vector<Desired::Conflict> Desired::set(const Owner& owner, std::vector<nft:
 
 const std::string* Desired::find(const nft::ElementKey& key) const {
   const auto found = claims_.find(key);
-  return found == claims_.end() ? nullptr : &found->second.front().value;
+  if (found == claims_.end()) return nullptr;
+  const auto guarded = nft::guarded_frontend(key);
+  if (!guarded) return &found->second.front().value;
+  const auto frontend = claims_.find(*guarded);
+  if (frontend == claims_.end()) return nullptr;
+  for (const Claim& c : found->second) {
+    if (c.by == frontend->second.front().by) return &c.value;
+  }
+  return nullptr;
 }
 
 void Table::reset(Have have) {
@@ -89,7 +115,9 @@ Steps Table::steps() {
       continue;
     }
     if (want == nullptr) {
-      (is_pointed_at(at->map) ? out.second : out.first).push_back({Change::Kind::remove, {*at, {}}});
+      // Ranges that are exchanged make room in the same transaction; those of a guard that goes stay as long as it.
+      const bool is_second = is_allowed(at->map) ? desired_.find(nft::guard_of(*at)) == nullptr : is_pointed_at(at->map);
+      (is_second ? out.second : out.first).push_back({Change::Kind::remove, {*at, {}}});
     } else {
       out.first.push_back({has ? Change::Kind::replace : Change::Kind::add, {*at, *want}});
     }

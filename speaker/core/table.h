@@ -3,7 +3,8 @@
 /// Pure.
 ///
 /// Several Services may contribute the same element (two Services of one VIP refuse the same address); it goes when the
-/// last one does. Where they disagree (the same frontend twice), the oldest Service decides, then the name.
+/// last one does. Where they disagree (the same frontend twice), the oldest Service decides, then the name; and who lost the
+/// frontend does not guard it either.
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -46,7 +47,9 @@ class Desired {
   std::size_t size() const { return claims_.size(); }
   template <class F>
   void for_each(F fn) const {
-    for (const auto& [key, claims] : claims_) fn(key, claims.front().value);
+    for (const auto& [key, claims] : claims_) {
+      if (const std::string* value = find(key)) fn(key, *value);
+    }
   }
 
  private:
@@ -60,6 +63,8 @@ class Desired {
     std::string value;
   };
   using Claims = std::vector<Claim>;  // by precedence; nearly always one
+  void touch_guards(const Claims& claims);
+
   std::unordered_map<nft::ElementKey, Claims> claims_;
   std::map<kube::Name, Contribution> owners_;
   std::unordered_set<nft::ElementKey> touched_;

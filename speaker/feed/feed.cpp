@@ -8,8 +8,6 @@
 namespace fairlead::speaker {
 namespace {
 
-constexpr std::string_view kZoneLabel = "topology.kubernetes.io/zone";
-
 template <class T>
 std::optional<T> as(std::optional<api::Object>&& object) {
   if (!object) return std::nullopt;
@@ -23,15 +21,6 @@ void put(std::map<K, T>& map, const K& key, std::optional<api::Object>&& object)
   } else {
     map.erase(key);
   }
-}
-
-/// The first of each family.
-std::vector<Ip> primary(const std::vector<Ip>& ips) {
-  std::vector<Ip> out;
-  for (const Ip& ip : ips) {
-    if (std::none_of(out.begin(), out.end(), [&](const Ip& o) { return o.family() == ip.family(); })) out.push_back(ip);
-  }
-  return out;
 }
 
 }  // namespace
@@ -65,6 +54,10 @@ void Feed::apply(runtime::Change change) {
       put(cluster_.nodes, name.name, std::move(change.object));
       all_dirty_ = true;
       break;
+    case api::Kind::service_cidr:
+      put(cluster_.service_cidrs, name.name, std::move(change.object));
+      all_dirty_ = true;
+      break;
     case api::Kind::ip_address_pool:
       put(cluster_.pools, name, std::move(change.object));
       all_dirty_ = true;
@@ -73,6 +66,11 @@ void Feed::apply(runtime::Change change) {
       put(cluster_.advertisements, name, std::move(change.object));
       all_dirty_ = true;
       break;
+    case api::Kind::bgp_advertisement:
+    case api::Kind::bgp_peer:
+    case api::Kind::bfd_profile:
+    case api::Kind::community:
+    case api::Kind::secret:
     case api::Kind::namespace_: break;
   }
 }
@@ -89,34 +87,14 @@ void Feed::synced() {
   announce();
 }
 
-void Feed::set_link_addresses(std::vector<Ip> addresses) {
-  if (addresses == link_addresses_) return;
-  link_addresses_ = std::move(addresses);
+void Feed::set_host_addresses(HostAddresses addresses) {
+  if (addresses == host_addresses_) return;
+  host_addresses_ = std::move(addresses);
   refresh_facts();
   if (planner_.is_dirty()) handlers_.planned();
 }
 
-void Feed::refresh_facts() {
-  NodeFacts facts;
-  facts.name = options_.node;
-  facts.local_pods = options_.cluster_cidrs;
-  facts.service_cidrs = options_.service_cidrs;
-  facts.masquerade_all = options_.masquerade_all;
-  if (const auto self = cluster_.nodes.find(options_.node); self != cluster_.nodes.end()) {
-    facts.node_addresses = primary(self->second.internal_ips);
-    if (const auto zone = self->second.meta.labels.find(kZoneLabel); zone != self->second.meta.labels.end()) {
-      facts.zone = zone->second;
-    }
-  }
-  for (const auto& [name, node] : cluster_.nodes) {
-    facts.all_nodes.insert(facts.all_nodes.end(), node.internal_ips.begin(), node.internal_ips.end());
-  }
-  if (facts.node_addresses.empty()) facts.node_addresses = primary(link_addresses_);
-  for (const auto& [name, pool] : cluster_.pools) {
-    facts.pools.insert(facts.pools.end(), pool.addresses.begin(), pool.addresses.end());
-  }
-  planner_.set_facts(std::move(facts));
-}
+void Feed::refresh_facts() { planner_.set_facts(node_facts(options_.data_plane, options_.node, cluster_, host_addresses_)); }
 
 const Cluster& Feed::cluster() {
   if (!cluster_.nodes.empty()) return cluster_;
@@ -162,6 +140,7 @@ void Feed::announce() {
   dirty_.clear();
   all_dirty_ = false;
   if (!is_changed) return;
+  if (handlers_.announced) handlers_.announced(announcements_);
 
   // Two Services may share a VIP: announced if one of them says so, on the interfaces that either allows.
   std::map<Ip, std::vector<std::string>> mine;

@@ -9,15 +9,14 @@
 
 #include "proto/runtime/source.h"
 #include "speaker/core/announce.h"
+#include "speaker/core/node_facts.h"
 #include "speaker/core/planner.h"
 
 namespace fairlead::speaker {
 
 struct FeedOptions {
-  std::string node;                   // our Node's name
-  std::vector<Prefix> cluster_cidrs;  // detector: sources in here are local pods
-  std::vector<Prefix> service_cidrs;
-  bool masquerade_all = false;
+  std::string node;  // our Node's name
+  DataPlaneFlags data_plane;
 };
 
 class Feed {
@@ -26,6 +25,8 @@ class Feed {
     std::function<void()> planned;  // the planner has something dirty
     /// The VIPs of this node, with the interfaces they may use (empty: all).
     std::function<void(std::map<Ip, std::vector<std::string>>)> vips;
+    /// What was decided about the Services, all nodes' VIPs, whenever it changed; may be left out.
+    std::function<void(const std::map<kube::Name, std::vector<Announcement>>&)> announced = nullptr;
   };
 
   Feed(FeedOptions options, Planner& planner, const Liveness& liveness, Handlers handlers);
@@ -33,8 +34,7 @@ class Feed {
   void changes(std::vector<runtime::Change> changes);
   /// Everything of the start has been seen: from now on `vips` is told.
   void synced();
-  /// Used where the Node object names no address: the node's own, best first.
-  void set_link_addresses(std::vector<Ip> addresses);
+  void set_host_addresses(HostAddresses addresses);
 
  private:
   void apply(runtime::Change change);
@@ -50,7 +50,7 @@ class Feed {
   Cluster cluster_;
   Cluster alone_;  // cluster_ with ourselves in it, where there are no Node objects
   std::map<kube::Name, kube::Name> slice_service_;  // slice -> its Service
-  std::vector<Ip> link_addresses_;
+  HostAddresses host_addresses_;
   std::set<kube::Name> dirty_;  // Services whose announcements may have changed
   bool all_dirty_ = true;
   bool is_synced_ = false;

@@ -1,6 +1,7 @@
 #include "speaker/l2/announcer.h"
 
 #include <algorithm>
+#include <fstream>
 
 #include "proto/base/log.h"
 
@@ -9,6 +10,15 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetry = 1s;
+constexpr Duration kRejoin = 5s;
+constexpr std::size_t kJoinsAtOnce = 64;  // for each segment; then the loop's other work has its turn
+
+/// Flag R of what we send. No notification tells when it changes: it is read anew whenever links or VIPs change.
+bool forwards_ipv6(const std::string& interface) {
+  std::ifstream in("/proc/sys/net/ipv6/conf/" + interface + "/forwarding");
+  int value = 0;
+  return in >> value && value != 0;
+}
 
 }  // namespace
 
@@ -16,22 +26,23 @@ Announcer::Announcer(runtime::Loop& loop, NamePatterns excluded)
     : loop_(loop),
       excluded_(std::move(excluded)),
       burst_timer_(loop, [this] { burst(); }),
-      retry_timer_(loop, [this] { open_ports(); }) {}
+      join_timer_(loop, [this] { join_groups(); }),
+      retry_timer_(loop, [this] { open_segments(); }) {}
 
 void Announcer::set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses) {
   links_ = links;
   own_addresses_.clear();
   for (const rtnl::Address& a : addresses) own_addresses_.insert(a.ip);
-  open_ports();
+  open_segments();
 }
 
-void Announcer::open_ports() {
+void Announcer::open_segments() {
   closing_.clear();
   std::map<IfIndex, Interface> fit;
   for (const auto& [index, link] : links_) {
-    if (!unfit(link, excluded_)) fit.emplace(index, Interface{index, link.name, link.mac});
+    if (!unfit(link, excluded_)) fit.emplace(index, Interface{index, link.name, link.mac, forwards_ipv6(link.name)});
   }
-  for (auto at = ports_.begin(); at != ports_.end();) {
+  for (auto at = segments_.begin(); at != segments_.end();) {
     const auto found = fit.find(at->first);
     // A changed name or hardware address needs a new filter.
     if (found != fit.end() && found->second == at->second->interface()) {
@@ -39,30 +50,35 @@ void Announcer::open_ports() {
       ++at;
     } else {
       log::info("interface_left", {{"interface", at->second->interface().name}});
-      at = ports_.erase(at);
+      at = segments_.erase(at);
     }
   }
   for (const auto& [index, interface] : fit) {
-    auto port = ArpPort::open(
-        loop_, interface, [this](ByteView frame, ArpPort& on) { received(frame, on); },
-        [this](const Interface& on, const std::string& why) {
-          log::warn("interface_failed", {{"interface", on.name}, {"what", why}});
-          const auto found = ports_.find(on.index);
-          if (found == ports_.end()) return;
-          closing_.push_back(std::move(found->second));  // it is on the stack: freed by the next open_ports()
-          ports_.erase(found);
-          retry_timer_.arm_if_idle(kRetry);
-        });
-    if (!port) {
-      log::warn("interface_failed", {{"interface", interface.name}, {"what", port.error().what}});
+    auto segment = Segment::open(
+        loop_, interface,
+        {.received = [this](ByteView frame, Segment& on) { received(frame, on); },
+         .failed = [this](Segment& on, const std::string& why) {
+           log::warn("interface_failed", {{"interface", on.interface().name}, {"what", why}});
+           const auto found = segments_.find(on.interface().index);
+           if (found == segments_.end() || found->second.get() != &on) return;
+           closing_.push_back(std::move(found->second));  // it is on the stack: freed by the next open_segments()
+           segments_.erase(found);
+           retry_timer_.arm_if_idle(kRetry);
+         }});
+    if (!segment) {
+      log::warn("interface_failed", {{"interface", interface.name}, {"what", segment.error().what}});
       retry_timer_.arm_if_idle(kRetry);
       continue;
     }
-    log::info("interface_joined", {{"interface", interface.name}, {"mac", interface.mac.str()}});
-    ArpPort& opened = *ports_.emplace(index, std::move(*port)).first->second;
+    log::info("interface_joined", {{"interface", interface.name}, {"mac", interface.mac.str()}, {"router", interface.is_router}});
+    const Segment& opened = *segments_.emplace(index, std::move(*segment)).first->second;
     // The segment may know another owner from before the link came (back).
-    for (const auto& [vip, allowed] : vips_) send_gratuitous(vip, opened);
+    for (const auto& [vip, allowed] : vips_) {
+      if (announces(vip, opened.interface())) bursts_.start(vip, loop_.now());
+    }
   }
+  join_groups();
+  burst();
 }
 
 void Announcer::set_vips(std::map<Ip, std::vector<std::string>> vips) {
@@ -76,34 +92,55 @@ void Announcer::set_vips(std::map<Ip, std::vector<std::string>> vips) {
   }
   vips_ = std::move(vips);
   for (const Ip& vip : taken) bursts_.start(vip, loop_.now());
-  if (!taken.empty()) burst();
+  open_segments();
 }
 
-bool Announcer::announces(const Ip4& vip, const Interface& on) const {
-  const auto found = vips_.find(Ip(vip));
-  if (found == vips_.end() || own_addresses_.contains(Ip(vip))) return false;
+bool Announcer::announces(const Ip& vip, const Interface& on) const {
+  const auto found = vips_.find(vip);
+  if (found == vips_.end() || own_addresses_.contains(vip)) return false;
   return found->second.empty() || std::find(found->second.begin(), found->second.end(), on.name) != found->second.end();
 }
 
-void Announcer::received(ByteView frame, ArpPort& port) {
-  const auto answer = answer_arp(frame, port.interface(), [this](const Ip4& vip, const Interface& on) { return announces(vip, on); });
-  if (const auto* reply = std::get_if<Bytes>(&answer)) {
-    if (const auto sent = port.send(*reply); !sent) log::debug("arp_reply_failed", {{"what", sent.error().what}});
+void Announcer::received(ByteView frame, Segment& on) {
+  const auto outcome = answer(frame, on.interface(), [this](const Ip& vip, const Interface& where) { return announces(vip, where); });
+  tally_.count(outcome);
+  if (const auto* reply = std::get_if<Bytes>(&outcome)) {
+    if (const auto sent = on.send(*reply); !sent) log::debug("answer_failed", {{"what", sent.error().what}});
   }
 }
 
-void Announcer::send_gratuitous(const Ip& vip, ArpPort& port) {
-  if (!vip.is4() || !announces(vip.v4(), port.interface())) return;
-  for (const Bytes& frame : gratuitous_arp(vip.v4(), port.interface())) {
-    if (const auto sent = port.send(frame); !sent) {
-      log::debug("gratuitous_arp_failed", {{"vip", vip.str()}, {"what", sent.error().what}});
+void Announcer::announce(const Ip& vip, Segment& on) {
+  if (!announces(vip, on.interface())) return;
+  for (const Bytes& frame : announcement(vip, on.interface())) {
+    if (const auto sent = on.send(frame); !sent) {
+      log::debug("announcement_failed", {{"vip", vip.str()}, {"what", sent.error().what}});
     }
+  }
+}
+
+void Announcer::join_groups() {
+  bool is_done = true;
+  bool has_failed = false;
+  for (const auto& [index, segment] : segments_) {
+    std::set<Ip6> groups;
+    for (const auto& [vip, allowed] : vips_) {
+      if (!vip.is4() && announces(vip, segment->interface())) groups.insert(group_of(vip.v6()));
+    }
+    is_done = segment->become_member(groups, kJoinsAtOnce) && is_done;
+    has_failed = has_failed || segment->has_failed_to_join();
+  }
+  if (!is_done) {
+    join_timer_.arm(0ns);
+  } else if (has_failed) {
+    join_timer_.arm(kRejoin);
+  } else {
+    join_timer_.cancel();
   }
 }
 
 void Announcer::burst() {
   for (const Ip& vip : bursts_.due(loop_.now())) {
-    for (const auto& [index, port] : ports_) send_gratuitous(vip, *port);
+    for (const auto& [index, segment] : segments_) announce(vip, *segment);
   }
   if (const auto next = bursts_.next()) burst_timer_.arm(std::max<Duration>(*next - loop_.now(), 0ns));
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// Announces VIPs by ARP: a port on every fit interface, answers, gratuitous bursts. Level-triggered: it is told what the
-/// links are and which VIPs are this node's, and moves from what it does to that. Thread: the loop's.
+/// Announces VIPs by ARP and NDP: a segment on every fit interface, answers, memberships, bursts. Level-triggered: it is
+/// told what the links are and which VIPs are this node's, and moves from what it does to that. Thread: the loop's.
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,7 +13,7 @@
 #include "speaker/core/burst.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/core/reply.h"
-#include "speaker/l2/arp_port.h"
+#include "speaker/l2/segment.h"
 
 namespace fairlead::speaker {
 
@@ -27,23 +27,27 @@ class Announcer {
   void set_vips(std::map<Ip, std::vector<std::string>> vips);
 
   const NamePatterns& excluded() const { return excluded_; }
+  const Tally& tally() const { return tally_; }
 
  private:
-  bool announces(const Ip4& vip, const Interface& on) const;
-  void received(ByteView frame, ArpPort& port);
-  void open_ports();
+  bool announces(const Ip& vip, const Interface& on) const;
+  void received(ByteView frame, Segment& on);
+  void open_segments();
+  void join_groups();
   void burst();
-  void send_gratuitous(const Ip& vip, ArpPort& port);
+  void announce(const Ip& vip, Segment& on);
 
   runtime::Loop& loop_;
   NamePatterns excluded_;
   std::map<IfIndex, rtnl::Link> links_;
   std::set<Ip> own_addresses_;  // the kernel answers for these
   std::map<Ip, std::vector<std::string>> vips_;
-  std::map<IfIndex, std::unique_ptr<ArpPort>> ports_;
-  std::vector<std::unique_ptr<ArpPort>> closing_;  // ports that failed inside their own callback
+  std::map<IfIndex, std::unique_ptr<Segment>> segments_;
+  std::vector<std::unique_ptr<Segment>> closing_;  // those that failed inside their own callback
   Bursts bursts_;
+  Tally tally_;
   runtime::Timer burst_timer_;
+  runtime::Timer join_timer_;
   runtime::Timer retry_timer_;
 };
 

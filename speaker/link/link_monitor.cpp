@@ -35,7 +35,6 @@ LinkMonitor::LinkMonitor(runtime::Loop& loop, std::function<void()> changed, Soc
     }
     look_timer_.arm_if_idle(kDebounce);
   });
-  look_timer_.arm(0ns);
 }
 
 Result<std::unique_ptr<LinkMonitor>> LinkMonitor::open(runtime::Loop& loop, std::function<void()> changed) {

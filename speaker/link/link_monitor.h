@@ -16,11 +16,14 @@ namespace fairlead::speaker {
 
 class LinkMonitor {
  public:
-  /// `changed` is called after the first look and whenever links or addresses differ from the last one.
+  /// `changed` is called after each look that shows other links or addresses than the one before.
   static Result<std::unique_ptr<LinkMonitor>> open(runtime::Loop& loop, std::function<void()> changed);
   ~LinkMonitor();
   LinkMonitor(const LinkMonitor&) = delete;
   LinkMonitor& operator=(const LinkMonitor&) = delete;
+
+  /// The first look. Whoever decides something by addresses has them when this returns (unless netlink fails: tried again).
+  void start() { look(); }
 
   const std::map<IfIndex, rtnl::Link>& links() const { return links_; }
   const std::set<rtnl::Address>& addresses() const { return addresses_; }

@@ -18,6 +18,7 @@ std::string path_of(const Sysctl& sysctl, const std::string& root) {
 std::vector<Sysctl> wanted_sysctls(unsigned cores) {
   return {
       {"net.ipv4.ip_forward", 1},
+      {"net.ipv6.conf.all.forwarding", 1, true},
       // kube-proxy's rule: 32,768 connections for each core, 131,072 at least.
       {"net.netfilter.nf_conntrack_max", std::max(131072L, 32768L * static_cast<long>(cores))},
   };

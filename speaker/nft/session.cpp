@@ -151,6 +151,21 @@ Result<std::vector<nft::TableInfo>> NftSession::tables() {
   return out;
 }
 
+Result<NftSession::Names> NftSession::names() {
+  Names out;
+  const std::uint32_t tables_seq = next_seq_++;
+  auto done = dump(nft::dump_tables(tables_seq, nft::Families::all), tables_seq, [&](const nft::Message& m) {
+    if (m.topic == nft::Topic::table) out.tables.push_back(nft::parse_table(m.attributes).name);
+  });
+  if (!done) return done.error();
+  const std::uint32_t chains_seq = next_seq_++;
+  done = dump(nft::dump_chains(chains_seq, nft::Families::all), chains_seq, [&](const nft::Message& m) {
+    if (m.topic == nft::Topic::chain) out.chains.push_back(nft::parse_chain(m.attributes).name);
+  });
+  if (!done) return done.error();
+  return out;
+}
+
 Result<Table::Have> NftSession::elements(std::string_view table) {
   Table::Have out;
   for (std::size_t i = 0; i < nft::kMaps; ++i) {
@@ -162,6 +177,8 @@ Result<Table::Have> NftSession::elements(std::string_view table) {
       nft::ElementList list = nft::parse_elements(m.attributes);
       std::move(list.elements.begin(), list.elements.end(), std::back_inserter(wire));
     });
+    // A table of another layout may be without it. What it has is worth to be known: ids and orders are taken over.
+    if (!done && done.error().code == Errc::not_found) continue;
     if (!done) return done.error();
     for (nft::Element& e : nft::assemble(map, std::move(wire))) out.emplace(std::move(e.key), std::move(e.value));
   }

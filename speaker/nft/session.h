@@ -31,6 +31,12 @@ class NftSession {
   Result<void> commit(nft::Batch batch);
 
   Result<std::vector<nft::TableInfo>> tables();
+  /// The names of everybody's tables and chains, of all families.
+  struct Names {
+    std::vector<std::string> tables;
+    std::vector<std::string> chains;
+  };
+  Result<Names> names();
   Result<Table::Have> elements(std::string_view table);
   Result<nft::Skeleton> skeleton(std::string_view table);
 

@@ -8,9 +8,9 @@ namespace fairlead::speaker {
 
 /// The layout of the text built into this program. It counts up with every change of the text that a running table
 /// cannot follow element by element.
-inline constexpr int kLayout = 1;
+inline constexpr int kLayout = 2;
 
-/// "fairlead-1", or its twin "fairlead-1-b", which takes turns with it when a damaged table has to be replaced in place.
+/// "fairlead-2", or its twin "fairlead-2-b", which takes turns with it when a damaged table has to be replaced in place.
 std::string table_name(int layout, bool twin = false);
 /// "fairlead-<n>" and "fairlead-<n>-b", and nothing else: what is ours to remove.
 bool is_table_of_ours(std::string_view name);

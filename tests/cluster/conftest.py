@@ -1,7 +1,8 @@
 """Fixtures of the cluster tests.
 
 kubernetes  three nodes without kube-proxy, one cluster for the session; nothing installed
-image       fairlead:TAG, built and loaded into every node
+image       fairlead:TAG, built
+loaded      the same, in every node
 client      a container outside the cluster
 """
 import atexit
@@ -64,14 +65,19 @@ def image(built):
 
 
 @pytest.fixture(scope="session")
-def kubernetes(built, image):
+def kubernetes(built):
     cluster("down", timeout=120)
     _up.append(True)
     kube = Cluster(3)
     _up[0] = kube
     print(f"figure cluster up: {kube.up_seconds:.1f} s")
-    cluster("load", image, timeout=300)
     yield kube
+
+
+@pytest.fixture(scope="session")
+def loaded(kubernetes, image):
+    cluster("load", image, timeout=300)
+    return image
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Times are taken from the API server's answers and from a loop inside the client'
 """
 import collections
 import contextlib
+import datetime
 import http.client
 import json
 import os
@@ -201,6 +202,10 @@ class Node:
                         re.sub(r'"(packets|bytes|expires)": \d+', "", json.dumps(e)) for e in entry[kind].get("elem", []))
         return found
 
+    def serving(self):
+        """As elements(), of the table that serves, by the name of the set or map."""
+        return {name: found for (table, name), found in self.elements().items() if table != "fairlead-anchor"}
+
     def tables(self):
         return [line.split()[-1] for line in self.run("nft", "list", "tables").splitlines()]
 
@@ -280,6 +285,7 @@ class Cluster:
         cluster("up", nodes, timeout=300)
         self.keys = STATE / "keys"
         self.api = Api(self.keys)
+        self.starts = []  # of the API server by a test: (from, until)
         self.nodes = {f"node{i}": Node(f"node{i}") for i in range(1, nodes + 1)}
         self.control_plane = Node("control-plane")
         self.up_seconds = time.monotonic() - started
@@ -303,27 +309,40 @@ class Cluster:
         """Names of the nodes that answer for it."""
         return [self.by_mac.get(mac, mac) for mac in client.who_has(ip)[ip][0]]
 
+    def audit_mark(self):
+        """For audited(): now, as far as the log has been written."""
+        return int(self.control_plane.run("stat", "-c", "%s", "/var/log/audit.log"))
+
+    def audited(self, mark):
+        """What the API server was asked since then, as its audit log has it, a second behind."""
+        time.sleep(1.5)
+        for line in self.control_plane.run("tail", "-c", f"+{mark + 1}", "/var/log/audit.log").splitlines():
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
     def requests(self, seconds):
         """What service accounts asked the API server for during so many seconds from now, watches aside:
         {(account, pod): [(verb, resource)]}."""
-        before = int(self.control_plane.run("stat", "-c", "%s", "/var/log/audit.log"))
-        time.sleep(seconds + 1.5)
+        mark = self.audit_mark()
+        time.sleep(seconds)
         found = collections.defaultdict(list)
-        for line in self.control_plane.run("tail", "-c", f"+{before + 1}", "/var/log/audit.log").splitlines():
-            with contextlib.suppress(ValueError, KeyError):
-                event = json.loads(line)
-                if event["verb"] != "watch":
-                    account = event["user"]["username"].removeprefix("system:serviceaccount:")
-                    pod = event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", ["?"])[0]
-                    found[account, pod].append((event["verb"], event.get("objectRef", {}).get("resource", event["requestURI"])))
+        for event in self.audited(mark):
+            if event["verb"] != "watch":
+                account = event["user"]["username"].removeprefix("system:serviceaccount:")
+                pod = event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", ["?"])[0]
+                found[account, pod].append((event["verb"], event.get("objectRef", {}).get("resource", event["requestURI"])))
         return found
 
     def asked(self):
-        """{account: {(verb, resource, code)}} since the cluster is up."""
+        """{account: {(verb, resource, code)}} since the cluster is up, but for what was refused while the API server started:
+        it does not know any rights then."""
         found = collections.defaultdict(set)
         for line in self.control_plane.run("cat", "/var/log/audit.log").splitlines():
             with contextlib.suppress(ValueError, KeyError):
                 event = json.loads(line)
+                at = datetime.datetime.fromisoformat(event["requestReceivedTimestamp"].replace("Z", "+00:00")).timestamp()
+                if event["responseStatus"]["code"] == 403 and any(start <= at <= end for start, end in self.starts):
+                    continue
                 what = event["objectRef"]
                 resource = what["resource"] + ("/" + what["subresource"] if "subresource" in what else "")
                 found[event["user"]["username"].removeprefix("system:serviceaccount:")].add(

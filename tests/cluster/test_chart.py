@@ -51,11 +51,13 @@ def test_nothing_runs_with_more_than_it_needs(helm):
             spec = o["spec"]["template"]["spec"]
             assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
             assert not spec.get("hostPID") and not spec.get("hostIPC")
-            for c in spec["containers"]:
+            for c in spec["containers"] + spec.get("initContainers", []):
                 security = c["securityContext"]
+                assert not security.get("privileged"), owner
                 assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"], owner
                 assert security["capabilities"]["drop"] == ["ALL"]
-                assert set(security["capabilities"].get("add", [])) <= {"NET_ADMIN", "NET_RAW"}
+                port_179 = {"NET_BIND_SERVICE"} if c["name"] == "bird" else set()
+                assert set(security["capabilities"].get("add", [])) <= {"NET_ADMIN", "NET_RAW"} | port_179
                 assert kind == "DaemonSet" or spec["securityContext"]["runAsNonRoot"] and "add" not in security["capabilities"]
 
 
@@ -64,6 +66,20 @@ def test_no_rule_of_rbac_has_a_wildcard_or_reads_secrets(helm):
         for rule in o.get("rules", []) if kind in ("ClusterRole", "Role") else []:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"], name
             assert "secrets" not in rule["resources"], name
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "loadbalancer", "off"])
+def test_the_mode_is_handed_on(helm, mode):
+    speaker = objects(helm, "--set", f"dataplane.mode={mode}")["DaemonSet", "fairlead-speaker"]
+    assert f"--mode={mode}" in speaker["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_only_the_container_that_sets_sysctls_may_write_them(helm):
+    for values, expected in (("sysctls.manage=true", ["sysctls"]), ("sysctls.manage=false", [])):
+        spec = objects(helm, "--set", values)["DaemonSet", "fairlead-speaker"]["spec"]["template"]["spec"]
+        assert [v["name"] for v in spec["volumes"] if v.get("hostPath", {}).get("path", "").startswith("/proc")] == expected
+        assert [c["name"] for c in spec.get("initContainers", [])] == expected
+        assert not any(m["name"] == "sysctls" for c in spec["containers"] for m in c["volumeMounts"])
 
 
 def test_without_a_cluster_to_ask_and_without_endpoints_nothing_is_made_up(helm):

@@ -31,6 +31,16 @@ class Installed:
         return {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
                 for component in ("controller", "speaker") for p in self.kubernetes.pods(component)}
 
+    def speaker_on(self, node):
+        return next(p["metadata"]["name"] for p in self.kubernetes.pods("speaker") if p["spec"]["nodeName"] == node and not p["metadata"].get("deletionTimestamp"))
+
+    def next_speaker(self, node):
+        """Deletes that node's speaker; the name of the one that follows."""
+        old = self.speaker_on(node)
+        self.kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", old, "--wait=true")
+        return wait_until(lambda: next((p["metadata"]["name"] for p in self.kubernetes.pods("speaker")
+                                        if p["spec"]["nodeName"] == node and p["metadata"]["name"] != old and is_ready(p)), None), 60, "the next speaker")
+
     def leader(self):
         code, lease = self.api.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}")
         return code == 200 and lease["spec"].get("holderIdentity") or None
@@ -40,7 +50,7 @@ LEASE = "fairlead-controller"
 
 
 @pytest.fixture(scope="module")
-def fl(kubernetes, client, image):
+def fl(kubernetes, client, loaded):
     """Installs, and asks from outside until the first answer comes."""
     f = Installed(kubernetes, client)
     api, started = f.api, time.monotonic()
@@ -48,9 +58,9 @@ def fl(kubernetes, client, image):
     def step(name):
         f.steps[name] = time.monotonic() - started
 
-    repository, tag = image.rsplit(":", 1)
-    kubernetes.helm("install", "fairlead", CHART, "--namespace", NAMESPACE, "--create-namespace", "--set",
-                    f"image.repository={repository},image.tag={tag},image.pullPolicy=Never,dataplane.clusterCIDRs={{10.244.0.0/16}}")
+    repository, tag = loaded.rsplit(":", 1)
+    f.notes = kubernetes.helm("install", "fairlead", CHART, "--namespace", NAMESPACE, "--create-namespace", "--set",
+                              f"image.repository={repository},image.tag={tag},image.pullPolicy=Never,dataplane.clusterCIDRs={{10.244.0.0/16}}")
     step("helm install")
     for obj in (pool(), l2_advertisement(), deployment(), service("web")):
         api.create(obj)
@@ -69,6 +79,35 @@ def test_install_to_first_answer(fl):
     wait_until(lambda: all(is_ready(p) for c in ("controller", "speaker") for p in fl.kubernetes.pods(c)), 60, "all pods ready")
     assert len(fl.kubernetes.pods("controller")) == 2 and len(fl.kubernetes.pods("speaker")) == 3
     assert sum(fl.restarts().values()) == 0, fl.restarts()
+
+
+def test_sysctls_are_raised(fl):
+    """By a container without privileges that may write the node's /proc/sys/net."""
+    node, setting = fl.nodes["node2"], "net.ipv4.ip_forward"
+    node.run("sysctl", "-qw", f"{setting}=0")
+    pod = fl.next_speaker("node2")
+    assert node.run("sysctl", "-n", setting).strip() == "1"
+    raised = fl.kubernetes.kubectl("-n", NAMESPACE, "logs", pod, "-c", "sysctls")
+    assert "event=sysctl_raised name=net.ipv4.ip_forward value=1" in raised, raised
+    spec = fl.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")["spec"]
+    assert not any(c["securityContext"].get("privileged") for c in spec["initContainers"] + spec["containers"])
+
+
+def test_what_is_forwarded_is_said(fl):
+    """In the notes, for each mode, and in each speaker's log; and where ClusterIPs are, the API server has said."""
+    assert "(mode auto) forwards the cluster's Services on every node" in fl.notes
+    for mode in ("full", "loadbalancer", "off"):
+        notes = fl.kubernetes.helm("upgrade", "fairlead", CHART, "--namespace", NAMESPACE, "--reuse-values", "--dry-run=server",
+                                   "--set", f"dataplane.mode={mode}").split("NOTES:")[1]
+        assert f"mode {mode})" in notes and "WARNING" not in notes, notes
+    for node in fl.nodes:
+        log = fl.kubernetes.kubectl("-n", NAMESPACE, "logs", fl.speaker_on(node))
+        assert 'event=mode mode=full reason="no other service proxy was found"' in log
+    # No value of the chart names the IPv6 prefix: it comes from the ServiceCIDR object that this API server made.
+    cidrs = [c for o in fl.api.items("/apis/networking.k8s.io/v1/servicecidrs") for c in o["spec"]["cidrs"]]
+    assert sorted(cidrs) == ["10.96.0.0/16", "fd00:96::/112"]
+    elements = fl.nodes["node1"].serving()
+    assert "10.96.0.0" in json.dumps(elements["service_cidrs4"]) and "fd00:96::" in json.dumps(elements["service_cidrs6"])
 
 
 def test_external_ip_and_answers(fl):
@@ -98,6 +137,46 @@ def test_external_ip_and_answers(fl):
     assert seen - {None} == names
     for i in range(5):
         api.delete(service(f"quick{i}"))
+
+
+def test_both_families(fl):
+    """A dual-stack Service: an address of each family out of one pool, announced by ARP and by NDP, forwarded; what the
+    plan says of it; and an address that no node's segment holds is told."""
+    api = fl.api
+    api.create(pool("both", ["198.18.0.180-198.18.0.183", "fdfc::180-fdfc::183"]))
+    api.create(pool("far", ["203.0.113.0/29"]))
+    api.create(l2_advertisement("others", ["both", "far"]))
+    both = service("both", annotations={"fairlead.io/address-pool": "both"})
+    both["spec"]["ipFamilyPolicy"] = "RequireDualStack"
+    api.create(both)
+    api.create(service("far", annotations={"fairlead.io/address-pool": "far"}))
+
+    def addresses():
+        return [i["ip"] for i in api.service("both").get("status", {}).get("loadBalancer", {}).get("ingress", [])]
+
+    four, six = wait_until(lambda: len(addresses()) == 2 and addresses(), 20, "an address of each family")
+    assert four.startswith("198.18.0.18") and six.startswith("fdfc::18")
+    pods = {p["metadata"]["name"] for p in api.pods("default", app="web")}
+    for url in (four, f"[{six}]"):
+        wait_until(lambda: fl.client.curl(url) in pods, 10, f"an answer from {url}")
+    answer = json.loads(fl.kubernetes.kubectl("-n", NAMESPACE, "exec", fl.speaker_on("node1"), "-c", "speaker", "--", "fairleadctl", "trace",
+                                              "198.18.0.100", f"{four}:80/TCP", "--node", "node1", "-o", "json"))
+    ips = {f"{p['status']['podIP']}:8080" for p in api.pods("default", app="web")}
+    assert (answer["verdict"], answer["row"], answer["service"], answer["masquerade"]) == ("endpoints", "6", "default/both", True)
+    assert set(answer["endpoints"]) == ips
+    told = wait_until(lambda: [e for e in api.items("/api/v1/namespaces/default/events") if e["reason"] == "VipNotOnSegment"], 20, "an Event")
+    assert told[0]["involvedObject"]["name"] == "far" and "203.0.113." in told[0]["message"]
+    for obj in (both, service("far"), l2_advertisement("others"), pool("both"), pool("far")):
+        api.delete(obj)
+
+
+def test_metrics_of_the_leader(fl):
+    """From a node, as Prometheus would ask."""
+    ips = [p["status"]["podIP"] for p in fl.kubernetes.pods("controller")]
+    texts = [fl.nodes["node1"].run("curl", "-sf", "--max-time", "5", f"http://{ip}:7481/metrics") for ip in ips]
+    leader, = (t for t in texts if "\nfairlead_controller_leader 1\n" in t)
+    assert 'fairlead_pool_addresses{family="ipv4",pool="lan",state="assigned"}' in leader
+    assert "fairlead_service_assign_seconds_count" in leader
 
 
 def test_pods_find_services_by_name(fl):
@@ -238,6 +317,7 @@ def test_reboot_without_the_api_server(fl):
         assert not ready(api)
     finally:
         run(["docker", "start", kube.control_plane.container])
+        kube.starts.append((time.time(), time.time() + 25))
     with fl.client.knocking(theirs[0]) as answers:
         seen = fl.client.who_has(*ips.values(), seconds=25)
         assert ready(api), "the API server is back"
@@ -296,7 +376,8 @@ class Addresses(threading.Thread):
 
 
 def test_leader_killed_while_services_are_made(fl):
-    """Two controllers, the leader killed again and again: no address is given twice or changed."""
+    """Two controllers, the leader killed again and again: no address is given twice or changed. The container that kubelet
+    starts again has its predecessor's name, which nobody else can have, and waits for that one's last writes only."""
     api, kube = fl.api, fl.kubernetes
     count, kills = (500, 10) if FULL else (100, 3)
     api.create(pool("killed", ["10.98.0.0/22"]))
@@ -327,6 +408,36 @@ def test_leader_killed_while_services_are_made(fl):
     api.delete(pool("killed"))
 
 
+def test_beside_kube_proxy_only_addresses_of_pools_are_forwarded(fl):
+    """A speaker that starts where kube-proxy runs leaves it what is its own, and says so; without it, it takes all."""
+    node = fl.nodes["node1"]
+
+    def restarted():
+        new = fl.next_speaker("node1")
+        return wait_until(lambda: next((line for line in fl.kubernetes.kubectl("-n", NAMESPACE, "logs", new).splitlines()
+                                        if "event=mode" in line), None), 20, "what it found")
+
+    node.run("bash", "-c", "kube-proxy --kubeconfig /keys/admin.conf --proxy-mode nftables --hostname-override node1 --conntrack-max-per-core=0 "
+             "--cluster-cidr 10.244.0.0/16,fd00:244::/32 >/var/log/kube-proxy.log 2>&1 & echo $! >/run/kube-proxy.pid")
+    try:
+        wait_until(lambda: "kube-proxy" in node.tables() and node.run("curl", "-s", "127.0.0.1:10249/healthz", check=False) == "ok", 60, "kube-proxy")
+        found = restarted()
+        assert "mode=loadbalancer" in found and "kube-proxy listens" in found, found
+        dns = fl.api.service("kube-dns", "kube-system")["spec"]["clusterIP"]
+        wait_until(lambda: dns not in json.dumps(list(node.elements().values())), 20, "no element for a ClusterIP")
+        elements = node.serving()
+        assert fl.ip in json.dumps(elements["services4"])
+        assert not elements["node_addresses4"] and not elements["service_cidrs4"]
+        answer = node.run("dig", "+short", "+time=2", "+tries=3", f"@{dns}", "web.default.svc.cluster.local").strip()
+        assert answer == fl.api.service("web")["spec"]["clusterIP"], "ClusterIPs work, by kube-proxy"
+        wait_until(lambda: fl.client.curl(fl.ip), 10, "the VIP answers")
+    finally:
+        node.run("bash", "-c", "kill $(cat /run/kube-proxy.pid); for f in ip ip6; do nft delete table $f kube-proxy; done", check=False)
+    found = restarted()
+    assert "mode=full" in found, found
+    wait_until(lambda: dns in json.dumps(list(node.elements().values())), 20, "ClusterIPs are ours again")
+
+
 def test_no_right_is_missing_or_left_unused(fl):
     """What the programs asked for in all the tests before, beside what their roles give them."""
     asked = fl.kubernetes.asked()
@@ -338,7 +449,7 @@ def test_no_right_is_missing_or_left_unused(fl):
         for line in (GOLDEN / f"rbac-{component}.txt").read_text().splitlines():
             resource, _, verbs = line.partition(" ")
             if not line.startswith(("#", "[", "self")):
-                granted |= {(verb, resource.replace(".fairlead.io", "").replace(".coordination.k8s.io", "").replace(".discovery.k8s.io", ""))
+                granted |= {(verb, resource.replace(".fairlead.io", "").replace(".coordination.k8s.io", "").replace(".discovery.k8s.io", "").replace(".networking.k8s.io", ""))
                             for verb in verbs.rsplit("[", 1)[1].rstrip("]").split()}
         print(f"figure rights of the {component} not used by these tests: {sorted(granted - used)}")
         assert used <= granted

@@ -262,6 +262,7 @@ class Lab:
         self.topo, self.dir = topology, Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.daemons = []
+        self._at_close = []
         self._numbers = collections.Counter()
         for node in topology.nodes.values():
             for inside in NODE_DIRECTORIES:
@@ -273,9 +274,15 @@ class Lab:
         """Ends all and removes the namespaces. Raises when a program died by itself."""
         died = [d for d in self.daemons if d.died()]
         self.topo.destroy()
+        for action in self._at_close:
+            action()
         if died:
             raise AssertionError("died without being asked to:\n" + "\n".join(
                 f"-- {d.name}, exit code {d.returncode()}\n{tail(d.log)}" for d in died))
+
+    def at_close(self, action):
+        """Runs when the lab has ended: for what lies outside its directory."""
+        self._at_close.append(action)
 
     # -- programs under test
 

@@ -33,26 +33,26 @@ def net(lab):
 
 
 def test_vip_from_outside_reaches_every_pod_masqueraded(net):  # row 6
-    asked = net.ask("client", VIP, 80, count=40)
+    asked = net.ask("client", VIP, 80, count=60)
     assert not asked.errors and set(asked.names) == set(THREE)
     assert CLIENT not in asked.peers
 
 
 def test_node_port_from_outside_on_every_node(net):  # row 6
     for ip, _ in NODES.values():
-        asked = net.ask("client", ip, PORT, count=30)
+        asked = net.ask("client", ip, PORT, count=60)
         assert not asked.errors and set(asked.names) == set(THREE), ip
         assert CLIENT not in asked.peers
 
 
 def test_cluster_ip_from_a_pod_keeps_its_address(net):  # row 1, P
-    asked = net.ask("pod-a2", CLUSTER_IP, 80, count=30)
+    asked = net.ask("pod-a2", CLUSTER_IP, 80, count=60)
     assert not asked.errors and set(asked.names) == set(THREE)
     assert set(asked.peers) == {PODS["pod-a2"][0]}
 
 
 def test_cluster_ip_from_the_node_is_masqueraded(net):  # row 1, N
-    asked = net.ask("node-a", CLUSTER_IP, 80, count=30)
+    asked = net.ask("node-a", CLUSTER_IP, 80, count=60)
     assert not asked.errors and set(asked.names) == set(THREE)
     assert set(asked.peers) <= {"198.51.100.11", "10.244.1.1"}
 
@@ -66,9 +66,9 @@ def test_local_policy_keeps_the_clients_address(net):  # rows 10, 11, 8, 9
     asked = net.ask("client", NODES["node-a"][0], 30082, count=6)
     assert asked.names == {"pod-a1": 6} and asked.peers == {CLIENT: 6}
     assert net.ask("client", NODES["node-c"][0], 30082, count=1, timeout=0.4).errors == {"timeout": 1}
-    asked = net.ask("pod-c1", NODES["node-c"][0], 30082, count=20)
+    asked = net.ask("pod-c1", NODES["node-c"][0], 30082, count=40)
     assert set(asked.names) == {"pod-a1", "pod-b1"} and set(asked.peers) == {PODS["pod-c1"][0]}
-    asked = net.ask("node-c", "198.51.100.202", 80, count=20)
+    asked = net.ask("node-c", "198.51.100.202", 80, count=40)
     assert set(asked.names) == {"pod-a1", "pod-b1"} and not asked.errors
 
 
@@ -111,7 +111,7 @@ def test_endpoints_come_and_go(net):
     wait_until(lambda: net.ask("pod-a2", "10.96.0.20", 80).names, 3, "the first endpoint")
     for names in (["pod-a1", "pod-b1", "pod-c1"], ["pod-c1"], ["pod-b2", "pod-a1"]):
         m.write("more.yaml", service("grow", cluster_ip="10.96.0.20", type="ClusterIP"), endpointslice("grow", names))
-        wait_until(lambda: set(net.ask("pod-a2", "10.96.0.20", 80, count=25).names) == set(names), 3, names)
+        wait_until(lambda: set(net.ask("pod-a2", "10.96.0.20", 80, count=60).names) == set(names), 3, names)
     m.remove("more.yaml")
     wait_until(lambda: net.ask("pod-a2", "10.96.0.20", 80, timeout=0.3).errors == {"timeout": 1}, 3, "gone")
 
@@ -151,7 +151,7 @@ def test_seed_style_manifests_work(fresh_lab):
     speakers = {n: lab.speaker(m, n, *FLAGS) for n in NODES}
     vip, = wait_until(lambda: m.ingress("web"), 5, "an address")
     wait_until(lambda: lab.ask("client", vip, 80).names, 5, "an answer through the VIP")
-    assert set(lab.ask("client", vip, 80, count=20).names) == {"pod-a1", "pod-c1"}
+    assert set(lab.ask("client", vip, 80, count=40).names) == {"pod-a1", "pod-c1"}
     overlay = m.status("Service", "hand")
     wait_until(lambda: lab.ask("pod-a1", m.status("Service", "hand")["spec"]["clusterIP"], 80).names == {"pod-b2": 1}, 3, overlay)
     assert "Deployment" in speakers["node-a"].text()

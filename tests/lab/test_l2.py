@@ -1,4 +1,7 @@
 """Who answers ARP for a VIP, as its neighbours see it: the router's table, raw requests, captured frames."""
+import socket
+import time
+
 import pytest
 from lab import NODES, endpointslice, l2_advertisement, node, nodes, pool, service, wait_until
 
@@ -57,7 +60,6 @@ def test_gratuitous_frames_go_on_for_five_seconds(net):
     with net.capture("router", "eth1", "arp") as c:
         net.m.write("late.yaml", service("late", cluster_ip="10.96.0.99", ip="198.51.100.240"))
         wait_until(lambda: net.who_has("198.51.100.240", seconds=0.05), 3, "the new VIP")
-        import time
         time.sleep(5.5)
     times = [float(p.time) for p in c.packets if p["ARP"].psrc == p["ARP"].pdst == "198.51.100.240" and p["ARP"].op == 1]
     assert len(times) == 5 and all(0.9 < b - a < 2 for a, b in zip(times, times[1:]))
@@ -66,7 +68,6 @@ def test_gratuitous_frames_go_on_for_five_seconds(net):
 def test_excluded_and_pod_interfaces_stay_silent(net):
     vip = VIPS[0]
     with net.capture("pod-a1", "eth0", "arp") as c:
-        import time
         time.sleep(0.5)
     assert not [p for p in c.packets if p["ARP"].psrc == vip]
 
@@ -82,6 +83,61 @@ def test_a_probe_is_answered(net):
     assert reply["ARP"].hwsrc == net.mac(owner) and reply["ARP"].pdst == "0.0.0.0"
 
 
+def test_arping_hears_one_station_only(net):
+    owner = wait_until(lambda: net.who_has(VIPS[0]), 3, "an owner")[0]
+    # -d: ends with 1 when two hardware addresses answer.
+    done = net.topo.run("router", ["arping", "-d", "-c", "3", "-W", "0.2", "-i", "eth1", VIPS[0]])
+    answers = [line for line in done.stdout.splitlines() if "bytes from" in line]
+    assert len(answers) == 3 and all(net.mac(owner) in a for a in answers), done.stdout
+    free = net.topo.run("router", ["arping", "-c", "2", "-W", "0.2", "-i", "eth1", "198.51.100.249"], check=False)
+    assert free.returncode != 0 and "bytes from" not in free.stdout
+
+
+def raw(net, octets, seconds=0.3):
+    """Sends a frame from the router; the ARP replies to it alone."""
+    with net.topo.inside("router"):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+    own, heard = bytes.fromhex(net.mac("router", "eth1").replace(":", "")), []
+    with s:
+        s.bind(("eth1", 0x0806))
+        s.send(octets)
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            s.settimeout(left)
+            try:
+                data = s.recv(2048)
+            except TimeoutError:
+                break
+            if data[:6] == own and data[20:22] == b"\0\x02":
+                heard.append(data)
+    return heard
+
+
+def request(net, dst="ff:ff:ff:ff:ff:ff", **arp):
+    from scapy.layers.l2 import ARP, Ether
+    own = net.mac("router", "eth1")
+    return bytes(Ether(src=own, dst=dst) / ARP(**{"op": 1, "hwsrc": own, "psrc": "198.51.100.1", "pdst": VIPS[0], **arp}))
+
+
+def test_a_unicast_request_is_answered(net):
+    """RFC 1122 2.3.2.1: a neighbour checks its table's entry with the station alone."""
+    owner = wait_until(lambda: net.who_has(VIPS[0]), 3, "an owner")[0]
+    heard = raw(net, request(net, dst=net.mac(owner)))
+    assert [h[6:12].hex(":") for h in heard] == [net.mac(owner)]
+    assert raw(net, request(net, dst="02:00:00:00:00:77")) == []
+
+
+def test_arp_junk_is_not_answered(net):
+    wait_until(lambda: net.who_has(VIPS[0]), 3, "an owner")
+    good = request(net)
+    junk = {"reply": request(net, op=2), "RARP": request(net, op=3), "token ring": request(net, hwtype=6), "lengths": request(net, hwlen=8),
+            "cut": good[:30], "VLAN": good[:12] + b"\x81\0\0\x07" + good[12:], "announcement": request(net, psrc=VIPS[0]),
+            "from a group": request(net, hwsrc="03:00:00:00:00:01")}
+    for name, octets in junk.items():
+        assert raw(net, octets, 0.15) == [], name
+    assert len(raw(net, good + bytes(1400))) == 1, "what follows the packet is padding"
+
+
 def test_a_service_without_advertisement_is_not_announced_and_the_reason_is_told(net):
     net.m.write("other.yaml", pool("other", "198.51.100.100/32"), service("unannounced", cluster_ip="10.96.0.98", ip="198.51.100.100"),
                 l2_advertisement("l2", "pool"))
@@ -95,7 +151,6 @@ def test_the_interface_list_of_an_advertisement_limits_where_it_is_answered(net)
                 service("limited", cluster_ip="10.96.0.97", ip="198.51.100.110"))
     for s in net.speakers.values():
         s.wait_event("synced")
-    import time
     time.sleep(0.3)
     # The advertisement for all pools of the fixture has no list and would allow all: it goes.
     net.m.write("objects.yaml", pool(), l2_advertisement("l2", "pool"))

@@ -334,6 +334,7 @@ def test_fl_load_sees_a_server_that_stops_and_one_that_dies(lab):
     (["flood", "192.0.2.1", "80", "--seconds", "1", "--tuples", "60001"], "--tuples: '60001'"),
     (["flood", "::1", "80", "--seconds", "1", "--tuples", "1"], "IPv4 only"),
     (["downloads", "192.0.2.1", "80", "--seconds", "1", "--rate", "5"], "unknown option '--rate'"),
+    (["talk", "192.0.2.1", "80", "--keep"], "--ms is missing"),
 ])
 def test_fl_load_refuses_bad_arguments(argv, said):
     done = subprocess.run([tool("fl-load"), *argv], capture_output=True, text=True, timeout=5)

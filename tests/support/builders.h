@@ -130,7 +130,7 @@ inline speaker::NodeFacts facts() {
   out.name = "n1";
   out.zone = "z1";
   out.node_addresses = ips({"10.0.0.1", "fd00::1"});
-  out.local_pods = {prefix("10.244.0.0/16"), prefix("fd01::/48")};
+  out.detector.pods = {prefix("10.244.0.0/16"), prefix("fd01::/48")};
   out.service_cidrs = {prefix("10.96.0.0/16"), prefix("fd02::/112")};
   out.pools = {range("192.0.2.0/24"), range("2001:db8::/64")};
   return out;

@@ -3,7 +3,7 @@
 /// and becomes the state only if every message succeeded. Errors are the kernel's:
 ///   add what is there with the same value   fine          ... with another value            EBUSY
 ///   remove what is not there                ENOENT        a table, chain, set, counter gone  ENOENT
-///   a size that does not fit the set        EINVAL        intervals that overlap             ENOTEMPTY
+///   a size that does not fit the set        EINVAL        intervals or boxes that overlap    ENOTEMPTY
 ///   an exclusive create of what exists      EEXIST        a table that another socket owns   EPERM
 /// Dumps come back as netlink bytes too.
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace fairlead::test {
 
 class FakeNft {
  public:
-  using Key = std::pair<std::string, bool>;  // the key's bytes; true: the end of an interval
+  using Key = std::pair<std::string, bool>;  // the key's bytes (of a box both ends); true: the end of an interval
   using Elements = std::map<Key, std::string>;
   struct Chain {
     std::uint32_t spread = 0;  // endpoints that its rules choose from, 0 for none
@@ -101,8 +101,13 @@ class FakeNft {
       for (std::size_t n = 0; n < elements_each && at != all.end(); ++n, ++at) {
         const std::size_t element = open(b, NFTA_LIST_ELEM);
         const std::size_t key = open(b, NFTA_SET_ELEM_KEY);
-        put(b, NFTA_DATA_VALUE, at->first.first);
+        put(b, NFTA_DATA_VALUE, at->first.first.substr(0, shape.key_size));
         close(b, key);
+        if (shape.key_kind == nft::KeyKind::box) {
+          const std::size_t last = open(b, NFTA_SET_ELEM_KEY_END);
+          put(b, NFTA_DATA_VALUE, at->first.first.substr(shape.key_size));
+          close(b, last);
+        }
         if (shape.value_kind != nft::ValueKind::none) {
           const std::size_t data = open(b, NFTA_SET_ELEM_DATA);
           if (shape.value_kind == nft::ValueKind::bytes) {
@@ -265,8 +270,16 @@ class FakeNft {
       if (bytes == nullptr || bytes->bytes.size() != shape.key_size) return EINVAL;
       const Attribute* flags = e.find(NFTA_SET_ELEM_FLAGS);
       const bool is_end = flags != nullptr && (flags->be32() & NFT_SET_ELEM_INTERVAL_END) != 0;
-      if (is_end && !shape.is_interval) return EINVAL;
-      const Key at{bytes->bytes, is_end};
+      if (is_end && shape.key_kind != nft::KeyKind::interval) return EINVAL;
+      Key at{bytes->bytes, is_end};
+      const Attribute* last = e.find(NFTA_SET_ELEM_KEY_END);
+      if ((last != nullptr) != (shape.key_kind == nft::KeyKind::box)) return EINVAL;
+      if (last != nullptr) {
+        const Attribute* end = last->find(NFTA_DATA_VALUE);
+        if (end == nullptr || end->bytes.size() != shape.key_size) return EINVAL;
+        at.first += end->bytes;
+        if (adds && !all.contains(at) && overlaps_another(all, at.first)) return ENOTEMPTY;
+      }
       if (!adds) {
         if (all.erase(at) == 0) return ENOENT;
         continue;
@@ -291,7 +304,22 @@ class FakeNft {
       if (!is_new && (m.flags & NLM_F_EXCL) != 0) return EEXIST;
       if (!is_new && old->second != value) return EBUSY;
     }
-    return shape.is_interval && !is_alternating(all) ? ENOTEMPTY : 0;
+    return shape.key_kind == nft::KeyKind::interval && !is_alternating(all) ? ENOTEMPTY : 0;
+  }
+
+  /// Boxes overlap when they do in every part. Our parts are all of four bytes, or an IPv6 address; and where bytes in
+  /// network order overlap part by part in four, so do the addresses, as ours are prefixes.
+  static bool overlaps_another(const Elements& all, const std::string& box) {
+    const std::size_t half = box.size() / 2;
+    for (const auto& [key, value] : all) {
+      bool is_apart = false;
+      for (std::size_t at = 0; at < half; at += 4) {
+        const auto part = [&](const std::string& s, std::size_t from) { return s.substr(from + at, 4); };
+        is_apart = is_apart || part(key.first, half) < part(box, 0) || part(box, half) < part(key.first, 0);
+      }
+      if (!is_apart) return true;
+    }
+    return false;
   }
 
   /// A start, its end, the next start: where one ends another may begin.

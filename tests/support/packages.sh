@@ -46,9 +46,23 @@ ensure_packages() {
     as_root=(sudo -n)
   fi
   echo "packages: installing $missing"
-  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
-  if ! "${apt[@]}" update || ! "${apt[@]}" install -y --no-install-recommends $missing; then
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300) policy= status=0
+  # BIRD, FRR and GoBGP are run by tests, in namespaces of their own. None may start on this machine because it was installed.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null && "${as_root[@]}" chmod 755 "$policy"
+  fi
+  "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends $missing || status=1
+  [ -z "$policy" ] || "${as_root[@]}" rm -f "$policy"
+  if [ "$status" -ne 0 ]; then
     echo "packages: apt-get could not install: $missing" >&2
     return 1
+  fi
+  # At the next boot they would start after all: only what was not there before is switched off.
+  if command -v systemctl >/dev/null; then
+    local unit
+    for unit in bird frr gobgpd; do
+      case " $missing " in *" $unit"*) "${as_root[@]}" systemctl disable -q "$unit" 2>/dev/null || true ;; esac
+    done
   fi
 }

@@ -33,9 +33,10 @@ EDGES = [
     (("boost/beast", "boost/asio"), "Boost.Beast/Asio", {"proto/runtime"}),
     (("netlink/",), "libnl", {"speaker/nft", "speaker/link"}),
     (("pcap.h", "pcap/"), "libpcap", {"speaker/l2"}),
-    (("nlohmann/",), "nlohmann_json", {"proto/kube", "proto/api", "proto/runtime"}),
+    (("nlohmann/",), "nlohmann_json", {"proto/kube", "proto/api", "proto/runtime", "controller/ctl"}),
     (("yaml-cpp/",), "yaml-cpp", {"proto/runtime"}),
     (("spdlog/", "fmt/"), "spdlog", {"proto/base"}),
+    (("prometheus/",), "prometheus-cpp", {"proto/base"}),
     (("linux/netfilter",), "the kernel's netfilter headers", {"proto/nft/uapi.h"}),
 ]
 CLI_FILES = {"main.cpp", "flags.h", "flags.cpp"}

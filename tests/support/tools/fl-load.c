@@ -4,6 +4,7 @@
 //   fl-load connect IP PORT --rate N --seconds S [--timeout MS]
 //   fl-load flood IP PORT --seconds S --tuples T [--udp]
 //   fl-load downloads IP PORT --seconds S [--count N] [--kbps K]
+//   fl-load talk IP PORT --ms M [--count N] [--udp] [--keep]
 //
 // serve answers each byte it gets with a line "NAME PEER" (PEER: the client's address as seen there; NAME: by default the
 //   address it was reached at), and keeps the connection. A request that starts with "GET " is HTTP/1.0: "/" is a page that
@@ -15,6 +16,9 @@
 //   Two packets of a tuple are the same packet. IPv4 only.
 // downloads opens N streams, prints "event=open" to stderr when all of them run, and looks at each after S seconds: alive
 //   (bytes came within the last second), stalled (none came), closed (ended, or was reset), failed (never began).
+// talk keeps N questions under way for M milliseconds, as fast as they are answered: each on a new connection (UDP: a new
+//   socket, so the first packet of a flow), which is closed by RST; with --keep on N connections that stay. connect_ms is the
+//   time until a connection stood, answer_ms from the question to its answer. A question unanswered for a second has failed.
 //
 // All but serve end with one line of JSON on stdout. Exit 0: measured, whatever the result; 1: could not; 2: bad arguments.
 #define _GNU_SOURCE
@@ -657,15 +661,126 @@ static int downloads(struct address to, long wanted, long seconds, long kbps) {
   return 0;
 }
 
+// -- talk
+
+struct speaker {
+  int fd;  // -1: to be opened
+  bool is_open, is_asked;
+  double opened, asked;
+};
+
+struct talk {
+  struct address to;
+  bool is_udp, is_kept;
+  int epoll;
+  long answers, connects;
+  float *answer_ms, *connect_ms;  // kMaxConnects each
+  struct counts failed;
+};
+
+static void hang_up(struct speaker* s) {
+  if (s->fd >= 0) close_by_reset(s->fd);
+  s->fd = -1;
+}
+
+static void fail(struct talk* talk, struct speaker* s, const char* problem) {
+  count(&talk->failed, problem);
+  hang_up(s);
+}
+
+static void put_question(struct talk* talk, struct speaker* s, double t) {
+  s->asked = t;
+  s->is_asked = true;
+  if (write(s->fd, "q", 1) != 1) fail(talk, s, reason_of(errno));
+}
+
+// When that fails, the next turn tries again.
+static void open_speaker(struct talk* talk, struct speaker* s, uint64_t index) {
+  const int type = (talk->is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  *s = (struct speaker){.fd = socket(talk->to.ss.ss_family, type, 0), .opened = now()};
+  if (s->fd < 0) {
+    count(&talk->failed, reason_of(errno));
+  } else if (connect(s->fd, (struct sockaddr*)&talk->to.ss, talk->to.size) != 0 && errno != EINPROGRESS) {
+    fail(talk, s, reason_of(errno));
+  } else {
+    watch(talk->epoll, EPOLL_CTL_ADD, s->fd, talk->is_udp ? EPOLLIN : EPOLLOUT, index);
+    if (talk->is_udp) put_question(talk, s, s->opened);
+  }
+}
+
+static void hear(struct talk* talk, struct speaker* s, uint64_t index) {
+  const double t = now();
+  if (!talk->is_udp && !s->is_open) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      fail(talk, s, reason_of(error));
+      return;
+    }
+    s->is_open = true;
+    if (talk->connects < kMaxConnects) talk->connect_ms[talk->connects++] = (float)((t - s->opened) * 1000);
+    watch(talk->epoll, EPOLL_CTL_MOD, s->fd, EPOLLIN, index);
+    put_question(talk, s, t);
+    return;
+  }
+  char in[kAnswerMax];
+  const ssize_t got = read(s->fd, in, sizeof in);
+  if (got <= 0) {
+    fail(talk, s, got == 0 ? "closed" : reason_of(errno));
+    return;
+  }
+  if (in[got - 1] != '\n') return;  // the rest is on its way
+  if (talk->answers < kMaxConnects) talk->answer_ms[talk->answers++] = (float)((t - s->asked) * 1000);
+  if (talk->is_kept) put_question(talk, s, t);
+  else hang_up(s);
+}
+
+static int talk_to(struct address to, long ms, long wanted, bool is_udp, bool is_kept) {
+  struct talk talk = {.to = to, .is_udp = is_udp, .is_kept = is_kept, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+  talk.answer_ms = must(malloc(sizeof(float) * kMaxConnects));  // untouched memory costs nothing
+  talk.connect_ms = must(malloc(sizeof(float) * kMaxConnects));
+  struct speaker* speakers = must(calloc((size_t)wanted, sizeof *speakers));
+  for (long i = 0; i < wanted; ++i) speakers[i].fd = -1;
+  struct epoll_event events[512];
+  const double start = now(), stop = start + (double)ms / 1000;
+  double t = start, looked = start;
+  for (; t < stop; t = now()) {
+    for (long i = 0; i < wanted; ++i)
+      if (speakers[i].fd < 0) open_speaker(&talk, &speakers[i], (uint64_t)i);
+    const int n = epoll_wait(talk.epoll, events, 512, 1);
+    for (int i = 0; i < n; ++i) hear(&talk, &speakers[events[i].data.u64], events[i].data.u64);
+    if (t - looked < 0.1) continue;
+    looked = t;
+    for (long i = 0; i < wanted; ++i)
+      if (speakers[i].fd >= 0 && t - (speakers[i].is_asked ? speakers[i].asked : speakers[i].opened) > 1) fail(&talk, &speakers[i], "timeout");
+  }
+  qsort(talk.answer_ms, (size_t)talk.answers, sizeof(float), by_value);
+  qsort(talk.connect_ms, (size_t)talk.connects, sizeof(float), by_value);
+  printf("{\"answers\": %ld, \"seconds\": %.3f, \"per_second\": %.0f, ", talk.answers, t - start, (double)talk.answers / (t - start));
+  printf("\"connect_ms\": {\"p50\": %.4f, \"p99\": %.4f}, ", percentile_ms(talk.connect_ms, talk.connects, 0.5),
+         percentile_ms(talk.connect_ms, talk.connects, 0.99));
+  printf("\"answer_ms\": {\"p50\": %.4f, \"p99\": %.4f}, ", percentile_ms(talk.answer_ms, talk.answers, 0.5),
+         percentile_ms(talk.answer_ms, talk.answers, 0.99));
+  print_counts("failed", &talk.failed);
+  printf("}\n");
+  for (long i = 0; i < wanted; ++i) hang_up(&speakers[i]);
+  free(speakers);
+  free(talk.answer_ms);
+  free(talk.connect_ms);
+  return 0;
+}
+
 // -- arguments
 
 static const char kUsage[] =
     "usage: fl-load serve PORT [NAME] [--seconds S] [--udp]\n"
     "       fl-load connect IP PORT --rate N --seconds S [--timeout MS]\n"
     "       fl-load flood IP PORT --seconds S --tuples T [--udp]\n"
-    "       fl-load downloads IP PORT --seconds S [--count N] [--kbps K]\n";
+    "       fl-load downloads IP PORT --seconds S [--count N] [--kbps K]\n"
+    "       fl-load talk IP PORT --ms M [--count N] [--udp] [--keep]\n";
 
-enum option_id { kRate, kSeconds, kTimeout, kTuples, kCount, kKbps, kUdp, kOptions };
+enum option_id { kRate, kSeconds, kTimeout, kTuples, kCount, kKbps, kMs, kUdp, kKeep, kOptions };
 
 static const struct {
   const char* name;
@@ -673,7 +788,8 @@ static const struct {
 } kOption[kOptions] = {
     [kRate] = {"--rate", 1, kMaxRate},     [kSeconds] = {"--seconds", 1, kMaxSeconds}, [kTimeout] = {"--timeout", 1, 60000},
     [kTuples] = {"--tuples", 1, kMaxTuples}, [kCount] = {"--count", 1, kMaxDownloads}, [kKbps] = {"--kbps", 1, kMaxKbps},
-    [kUdp] = {"--udp", 0, 0},  // takes no value
+    [kMs] = {"--ms", 1, kMaxSeconds * 1000},
+    [kUdp] = {"--udp", 0, 0}, [kKeep] = {"--keep", 0, 0},  // take no value
 };
 
 struct arguments {
@@ -695,9 +811,10 @@ static struct arguments parse(int argc, char** argv, int least, int most, unsign
     while (id < kOptions && strcmp(argv[i], kOption[id].name) != 0) ++id;
     if (id == kOptions || !(allowed & 1u << id)) die(2, "%s: unknown option '%s'", argv[1], argv[i]);
     if (a.value[id] != -1) die(2, "%s is there twice", argv[i]);
-    if (id != kUdp && i + 1 == argc) die(2, "%s needs a value", argv[i]);
-    a.value[id] = id == kUdp ? 1 : number(kOption[id].name, argv[i + 1], kOption[id].low, kOption[id].high);
-    if (id != kUdp) ++i;
+    const bool is_bare = kOption[id].high == 0;
+    if (!is_bare && i + 1 == argc) die(2, "%s needs a value", argv[i]);
+    a.value[id] = is_bare ? 1 : number(kOption[id].name, argv[i + 1], kOption[id].low, kOption[id].high);
+    if (!is_bare) ++i;
   }
   if (a.positional_count < least) die(2, "%s: an argument is missing\n%s", argv[1], kUsage);
   for (int id = 0; id < kOptions; ++id)
@@ -735,6 +852,11 @@ int main(int argc, char** argv) {
     const struct arguments a = parse(argc, argv, 2, 2, BIT(kSeconds) | BIT(kCount) | BIT(kKbps), BIT(kSeconds));
     return downloads(parse_address(a.positional[0], a.positional[1]), value_or(&a, kCount, 100), a.value[kSeconds],
                      value_or(&a, kKbps, 80));
+  }
+  if (strcmp(command, "talk") == 0) {
+    const struct arguments a = parse(argc, argv, 2, 2, BIT(kMs) | BIT(kCount) | BIT(kUdp) | BIT(kKeep), BIT(kMs));
+    return talk_to(parse_address(a.positional[0], a.positional[1]), a.value[kMs], value_or(&a, kCount, 1), a.value[kUdp] == 1,
+                   a.value[kKeep] == 1);
   }
   fputs(kUsage, stderr);
   return 2;

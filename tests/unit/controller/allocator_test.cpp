@@ -10,13 +10,16 @@ namespace {
 
 using testing::ElementsAre;
 
+const Manner kAlone;
+User user(const kube::Service& s) { return {&s, &kAlone}; }
+
 std::vector<std::string> drain(const api::IPAddressPool& p, Family family, std::size_t most) {
   const Pools pools(std::vector{&p}, {});
   Allocator a(pools);
   const kube::Service s = service("s");
   std::vector<std::string> out;
   while (out.size() < most) {
-    const auto address = a.assign_from(0, family, s);
+    const auto address = a.assign_from(0, family, user(s));
     if (!address) break;
     out.push_back(address->str());
   }
@@ -46,16 +49,16 @@ TEST(Allocator, WhatIsReleasedIsTheNextToBeGiven) {
   const Pools pools(std::vector{&p}, {});
   Allocator a(pools);
   const kube::Service s = service("s");
-  for (int i = 0; i < 8; ++i) ASSERT_TRUE(a.assign_from(0, Family::v4, s));
-  EXPECT_FALSE(a.assign_from(0, Family::v4, s));
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(a.assign_from(0, Family::v4, user(s)));
+  EXPECT_FALSE(a.assign_from(0, Family::v4, user(s)));
   EXPECT_EQ(a.assigned(0)[0], 8);
-  a.release(ip("10.0.9.1"));
-  a.release(ip("10.0.0.2"));
-  a.release(ip("10.0.0.2"));  // not in use: nothing happens
+  a.release(ip("10.0.9.1"), s);
+  a.release(ip("10.0.0.2"), s);
+  a.release(ip("10.0.0.2"), s);  // not in use: nothing happens
   EXPECT_EQ(a.assigned(0)[0], 6);
-  EXPECT_EQ(a.assign_from(0, Family::v4, s), ip("10.0.0.2"));
-  EXPECT_EQ(a.assign_from(0, Family::v4, s), ip("10.0.9.1"));
-  EXPECT_FALSE(a.assign_from(0, Family::v4, s));
+  EXPECT_EQ(a.assign_from(0, Family::v4, user(s)), ip("10.0.0.2"));
+  EXPECT_EQ(a.assign_from(0, Family::v4, user(s)), ip("10.0.9.1"));
+  EXPECT_FALSE(a.assign_from(0, Family::v4, user(s)));
 }
 
 TEST(Allocator, AnAddressIsTakenOnce) {
@@ -63,10 +66,92 @@ TEST(Allocator, AnAddressIsTakenOnce) {
   const Pools pools(std::vector{&p}, {});
   Allocator a(pools);
   const kube::Service s = service("s"), t = service("t");
-  EXPECT_TRUE(a.take(ip("10.0.0.0"), s));
-  EXPECT_FALSE(a.take(ip("10.0.0.0"), t));
-  EXPECT_EQ(a.user(ip("10.0.0.0")), &s);
-  EXPECT_EQ(a.assign_from(0, Family::v4, t), ip("10.0.0.1"));
+  EXPECT_FALSE(a.clash(ip("10.0.0.0"), user(s)));
+  a.take(ip("10.0.0.0"), user(s));
+  const auto clash = a.clash(ip("10.0.0.0"), user(t));
+  ASSERT_TRUE(clash);
+  EXPECT_EQ(clash->reason, Reason::address_in_use);
+  EXPECT_EQ(clash->with, &s);
+  EXPECT_EQ(a.assign_from(0, Family::v4, user(t)), ip("10.0.0.1"));
+}
+
+/// Three addresses of one key: with ports 1 and 9, with 2 and 9, with 3.
+struct SharedAddresses : testing::Test {
+  const api::IPAddressPool p = pool("a", {"10.0.0.0/24"});
+  const Pools pools{std::vector{&p}, {}};
+  Allocator a{pools};
+  const kube::Service one = service("one"), two = service("two"), three = service("three"), more = service("more");
+  const Manner with_1{"k", "", {1, 9}}, with_2{"k", "", {2, 9}}, with_3{"k", "", {1, 2, 3}};
+  SharedAddresses() {
+    a.take(ip("10.0.0.4"), {&one, &with_1});
+    a.take(ip("10.0.0.5"), {&two, &with_2});
+    a.take(ip("10.0.0.6"), {&three, &with_3});
+  }
+  std::optional<Ip> give(std::vector<std::uint32_t> ports, std::string_view key = "k") {
+    const Manner manner{key, "", std::move(ports)};
+    const auto out = a.assign_from(0, Family::v4, {&more, &manner});
+    if (out) a.release(*out, more);
+    return out;
+  }
+};
+
+TEST_F(SharedAddresses, AreTakenBeforeAFreeOneThatComesLater) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(a.assign_from(0, Family::v4, user(one)));  // .0 to .3
+  EXPECT_EQ(give({2}), ip("10.0.0.4"));
+  EXPECT_EQ(give({1}), ip("10.0.0.5"));
+  EXPECT_EQ(give({9}), ip("10.0.0.6")) << "the first two have that port";
+  EXPECT_EQ(give({3}), ip("10.0.0.4"));
+  EXPECT_EQ(give({1, 2}), ip("10.0.0.7")) << "none has room";
+  EXPECT_EQ(give({4}, "other"), ip("10.0.0.7"));
+  EXPECT_EQ(give({4}, ""), ip("10.0.0.7"));
+}
+
+TEST_F(SharedAddresses, AFreeOneThatComesFirstIsTaken) { EXPECT_EQ(give({4}), ip("10.0.0.0")); }
+
+TEST_F(SharedAddresses, AreSeenAgainWhenSomebodyLeaves) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(a.assign_from(0, Family::v4, user(one)));
+  const Manner nine{"k", "", {9}};
+  a.take(ip("10.0.0.6"), {&more, &nine});
+  EXPECT_EQ(a.assigned(0)[0], 7) << "a shared address counts once";
+  const kube::Service last = service("last");
+  EXPECT_EQ(a.assign_from(0, Family::v4, {&last, &nine}), ip("10.0.0.7"));
+  a.release(ip("10.0.0.7"), last);
+  a.release(ip("10.0.0.6"), three);  // the first of two: the second keeps the address, and its port
+  EXPECT_EQ(a.clash(ip("10.0.0.6"), {&last, &nine})->with, &more);
+  a.release(ip("10.0.0.6"), more);
+  EXPECT_EQ(a.assign_from(0, Family::v4, {&last, &nine}), ip("10.0.0.6")) << "nobody has it any more";
+  a.release(ip("10.0.0.5"), two);
+  a.release(ip("10.0.0.4"), one);
+  EXPECT_EQ(a.assigned(0)[0], 5);
+}
+
+TEST_F(SharedAddresses, RoomThatWasLookedForComesBack) {
+  const Manner nine{"k", "", {9}};
+  const kube::Service last = service("last");
+  a.take(ip("10.0.0.6"), {&more, &nine});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(a.assign_from(0, Family::v4, user(one)));
+  ASSERT_EQ(a.assign_from(0, Family::v4, {&last, &nine}), ip("10.0.0.7")) << "nobody had room for it";
+  a.release(ip("10.0.0.7"), last);
+  a.release(ip("10.0.0.6"), more);
+  EXPECT_EQ(a.assign_from(0, Family::v4, {&last, &nine}), ip("10.0.0.6"));
+}
+
+TEST(Allocator, WhatIsHeldDownIsForItsOldName) {
+  const auto p = pool("a", {"10.0.0.0/31"});
+  const Pools pools(std::vector{&p}, {});
+  Allocator a(pools);
+  const kube::Service s = service("s"), t = service("t");
+  const kube::Name last{"default", "s"};
+  a.hold_down(ip("10.0.0.0"), last);
+  EXPECT_FALSE(a.clash(ip("10.0.0.0"), user(s)));
+  EXPECT_EQ(a.clash(ip("10.0.0.0"), user(t))->reason, Reason::address_held_down);
+  EXPECT_EQ(a.assigned(0)[0], 0);
+  EXPECT_EQ(a.assign_from(0, Family::v4, user(t)), ip("10.0.0.1"));
+  EXPECT_FALSE(a.assign_from(0, Family::v4, user(t)));
+  a.take(ip("10.0.0.0"), user(s));
+  EXPECT_EQ(a.clash(ip("10.0.0.0"), user(t))->reason, Reason::address_in_use);
+  a.hold_down(ip("10.0.0.1"), last);  // in use: nothing happens
+  EXPECT_EQ(a.clash(ip("10.0.0.1"), user(s))->with, &t);
 }
 
 struct Choice {
@@ -94,12 +179,12 @@ TEST(Allocator, ChoosesThePool) {
   const auto c6 = pool("c", {"fd00::/64"});
   const auto d46 = pool("d", {"10.0.2.0/30", "fd01::/64"});
   const Choice cases[] = {
-      {"none", {}, v4, "no_pool"},
+      {"none", {}, v4, "none"},
       {"by name", {b4, a4}, v4, "a: 10.0.0.0"},
       {"not by itself", {manual(a4), b4}, v4, "b: 10.0.1.0"},
-      {"nothing by itself", {manual(a4)}, v4, "no_pool"},
+      {"nothing by itself", {manual(a4)}, v4, "none"},
       {"pinned comes first", {a4, pinned(b4, 0, {"default"})}, v4, "b: 10.0.1.0"},
-      {"pinned to somebody else", {pinned(b4, 0, {"other"})}, v4, "no_pool_serves"},
+      {"pinned to somebody else", {pinned(b4, 0, {"other"})}, v4, "none"},
       {"pinned to somebody else, and one for all", {a4, pinned(b4, 1, {"other"})}, v4, "a: 10.0.0.0"},
       {"an empty serviceAllocation serves all", {a4, pinned(b4, 0, {})}, v4, "b: 10.0.1.0"},
       {"lower priority wins", {pinned(a4, 20, {}), pinned(b4, 10, {})}, v4, "b: 10.0.1.0"},
@@ -122,7 +207,12 @@ TEST(Allocator, ChoosesThePool) {
     for (const auto& p : c.pools) all.push_back(&p);
     const Pools pools(all, {});
     Allocator a(pools);
-    const auto answer = a.assign(s, c.wanted, {});
+    const auto candidates = a.candidates(s, {});
+    if (candidates.empty()) {
+      EXPECT_EQ("none", c.want);
+      continue;
+    }
+    const auto answer = a.assign(candidates, c.wanted, user(s));
     std::string got;
     if (const auto* reason = std::get_if<Reason>(&answer)) {
       got = label(*reason);
@@ -140,8 +230,9 @@ TEST(Allocator, AFullPoolIsNotTheSameAsNone) {
   const Pools pools(std::vector{&p}, {});
   Allocator a(pools);
   const kube::Service s = service("s");
-  EXPECT_TRUE(std::holds_alternative<Allocator::Given>(a.assign(s, {{Family::v4}, false}, {})));
-  EXPECT_EQ(std::get<Reason>(a.assign(s, {{Family::v4}, false}, {})), Reason::pools_exhausted);
+  const std::size_t only[] = {0};
+  EXPECT_TRUE(std::holds_alternative<Allocator::Given>(a.assign(only, {{Family::v4}, false}, user(s))));
+  EXPECT_EQ(std::get<Reason>(a.assign(only, {{Family::v4}, false}, user(s))), Reason::pools_exhausted);
 }
 
 TEST(ClusterIps, StartAtTenThenTakeTheLowOnes) {

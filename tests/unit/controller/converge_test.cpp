@@ -107,7 +107,8 @@ TEST(Converge, AServiceWithAClassIsNotTouched) {
   w.at("a").load_balancer_class = w.at("b").load_balancer_class = "example.com/theirs";
   const Decisions d = settle(w);
   EXPECT_THAT(d.writes, IsEmpty());
-  EXPECT_THAT(d.problems, IsEmpty());
+  EXPECT_THAT(reasons(d.problems), ElementsAre(Reason::class_not_ours, Reason::class_not_ours));
+  EXPECT_TRUE(is_quiet(Reason::class_not_ours)) << "a log line for who debugs, and no Event";
 }
 
 TEST(Converge, WhenThePoolIsGoneThereIsANewAddress) {
@@ -165,7 +166,7 @@ TEST(Converge, ARefusedPoolGivesNothingAndTakesNothingAway) {
   const Decisions d = settle(w);
   EXPECT_EQ(w.external("web"), ips({"192.0.2.0"}));
   EXPECT_THAT(w.external("late"), IsEmpty());
-  EXPECT_THAT(reasons(d.problems), ElementsAre(Reason::no_pool, Reason::pool_contains_node));
+  EXPECT_THAT(reasons(d.problems), ElementsAre(Reason::pools_refused, Reason::pool_contains_node));
   EXPECT_EQ(name(Reason::pool_contains_node), "PoolInvalid");
   EXPECT_THAT(d.pools, ElementsAre(PoolUse{{"default", "lan"}, 1, 0, 0, 0}));
   // Other ranges, and still refused: the version that gave the address is not known to us any more, and it stays.

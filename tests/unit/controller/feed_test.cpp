@@ -75,7 +75,7 @@ TEST_F(FeedTest, ADeletionIsStoredAndTold) {
   source.put(pool("lan", {"192.0.2.0/24"}));
   feed.start();
   ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
-  EXPECT_EQ(feed.objects().snapshot().pools.size(), 1U);
+  EXPECT_EQ(feed.objects().snapshot({}).pools.size(), 1U);
   source.remove({api::Kind::ip_address_pool, {"default", "lan"}});
   ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 2; }));
   EXPECT_THAT(gone, ElementsAre("IPAddressPool default/lan"));
@@ -109,6 +109,39 @@ TEST_F(FeedTest, OnlyAFaultAtTheStartMayHideAPool) {
     ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 1; }));
     EXPECT_EQ(one.objects().may_miss_pools, c.hides);
   }
+}
+
+TEST_F(FeedTest, MetallbsObjectsCountInOneNamespace) {
+  test::FakeSource own{*loop};
+  int seen = 0;
+  Feed one{*loop, own, {[&] { ++seen; }, {}, {}, {}}, "metallb-system"};
+  auto there = pool("there", {"192.0.2.0/24"});
+  there.meta.ns = "metallb-system";
+  api::Community community;
+  community.meta.ns = "metallb-system";
+  community.meta.name = "c";
+  own.put(pool("elsewhere", {"203.0.113.0/24"}));
+  own.put(there);
+  own.put(community);
+  one.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 1; }));
+  EXPECT_THAT(own.kinds, testing::Contains(api::Kind::community));
+  const core::Snapshot snapshot = one.objects().snapshot({});
+  ASSERT_EQ(snapshot.pools.size(), 1U);
+  EXPECT_EQ(snapshot.pools[0]->meta.name, "there");
+  EXPECT_EQ(snapshot.communities.size(), 1U);
+  EXPECT_FALSE(snapshot.has_unreadable_pool);
+
+  // One that cannot be read is remembered until it can be, or is gone; one of another namespace does not matter.
+  own.fault({"", "IPAddressPool default/elsewhere", "spec", "is wrong"});
+  own.fault({"", "IPAddressPool metallb-system/there", "spec", "is wrong"});
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 2; }));
+  EXPECT_THAT(one.objects().unreadable, ElementsAre("IPAddressPool metallb-system/there"));
+  EXPECT_TRUE(one.objects().snapshot({}).has_unreadable_pool);
+  there.auto_assign = false;
+  own.put(there);
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 3; }));
+  EXPECT_FALSE(one.objects().snapshot({}).has_unreadable_pool);
 }
 
 }  // namespace

@@ -20,13 +20,18 @@ using testing::IsEmpty;
 struct ReporterTest : testing::Test {
   std::unique_ptr<runtime::Loop> loop = runtime::Loop::create().value();
   test::FakeSource source{*loop};
-  core::Config config{true, {*parse_prefix("10.96.0.0/16")}, {}};
+  core::Config config = [] {
+    core::Config out;
+    out.allocates_cluster_ips = true;
+    out.service_cidrs = {*parse_prefix("10.96.0.0/16")};
+    return out;
+  }();
   int quiet_passes = 0;  // passes in a row that decided nothing, with nothing under way
   feed::Feed feed{*loop, source, {[this] { pass(); }, {}, [this](const api::Key& key) { reporter.forget(key); }, {}}};
   Reporter reporter{*loop, source, [this] { feed.mark_dirty(); }};
 
   void pass() {
-    core::Snapshot snapshot = feed.objects().snapshot();
+    core::Snapshot snapshot = feed.objects().snapshot(loop->now());
     for (const kube::Service*& s : snapshot.services) s = &reporter.expected(*s);
     const core::Decisions d = core::converge(snapshot, config);
     reporter.apply(d);
@@ -64,6 +69,21 @@ TEST_F(ReporterTest, ADecisionBecomesOneWriteOneEventAndAPoolStatus) {
   ASSERT_TRUE(settles());
   EXPECT_EQ(source.writes.size(), 1U);
   EXPECT_EQ(source.status_writes, before) << "a status that is right already is not written again";
+}
+
+TEST_F(ReporterTest, ARefusedWriteIsTriedAgainWhenTheObjectHasChanged) {
+  source.put(pool("lan", {"192.0.2.0/30"}));
+  source.failures = {Errc::malformed, Errc::malformed};
+  kube::Service web = service("web");
+  for (const char* version : {"1", "2", "3"}) {
+    web.meta.resource_version = version;
+    source.put(web);
+    if (source.kinds.empty()) feed.start();
+    test::run_turns(*loop);
+  }
+  ASSERT_TRUE(settles()) << "not half a minute later";
+  EXPECT_EQ(core::ingress_ips(at("web")), core::ips({"192.0.2.0"}));
+  EXPECT_LE(source.writes.size(), 4U) << "and not all the time";
 }
 
 TEST_F(ReporterTest, AWriteThatFailsIsTriedAgainAndHoldsItsAddress) {
@@ -138,6 +158,33 @@ TEST_F(ReporterTest, ARefusedPoolIsAnEventOfThePool) {
   ASSERT_EQ(source.events.size(), 1U);
   EXPECT_EQ(source.events[0].about, "IPAddressPool default/lan");
   EXPECT_EQ(source.events[0].reason, "PoolInvalid");
+}
+
+TEST_F(ReporterTest, AStatusIsWrittenTwiceASecondAtMost) {
+  source.put(pool("lan", {"192.0.2.0/24"}));
+  feed.start();
+  ASSERT_TRUE(settles());
+  const std::size_t before = source.status_writes;
+  const TimePoint start = loop->now();
+  for (int i = 0; i < 20; ++i) {
+    source.put(service(core::numbered("s", i), i));
+    ASSERT_TRUE(test::run_until(*loop, [&] { return source.writes.size() == static_cast<std::size_t>(i) + 1; }));
+  }
+  ASSERT_TRUE(settles());
+  const auto halves = static_cast<std::size_t>((loop->now() - start) / std::chrono::milliseconds(500));
+  EXPECT_LE(source.status_writes - before, halves + 1);
+  EXPECT_EQ((source.statuses[{"default", "lan"}]), (runtime::PoolStatus{20, 0, 236, 0})) << "the last one counts";
+}
+
+TEST_F(ReporterTest, WhatIsOfAnotherClassIsNoEvent) {
+  kube::Service s = core::served("a", {"10.96.0.10"});
+  s.load_balancer_class = "theirs";
+  s.allocate_load_balancer_node_ports = false;
+  source.put(s);
+  feed.start();
+  ASSERT_TRUE(settles());
+  EXPECT_THAT(source.events, IsEmpty());
+  EXPECT_THAT(source.writes, IsEmpty());
 }
 
 TEST_F(ReporterTest, WhoStopsLeadingWritesNoMore) {

@@ -58,7 +58,7 @@ inline kube::Service served(std::string name, std::initializer_list<std::string_
 
 inline kube::Service holding(kube::Service s, std::initializer_list<std::string_view> addresses, std::string from) {
   for (const auto text : addresses) s.ingress.push_back({ip(text), "", true});
-  s.meta.annotations[std::string(kPoolAnnotation)] = std::move(from);
+  s.meta.annotations[pool_annotation_key(api::Group::fairlead)] = std::move(from);
   return s;
 }
 
@@ -73,10 +73,15 @@ struct World {
   std::map<kube::Name, kube::Service> services;
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<kube::Name, kube::Node> nodes;
+  std::vector<api::Community> communities;
   match::Namespaces namespaces;
   bool may_miss_pools = false;
   std::set<std::string> gone_pools;
+  bool has_unreadable_pool = false;
+  TimePoint now{};
   Config config;
+  Memory memory;           // as long as the program runs
+  bool restarts = true;    // before each pass
 
   World& add(kube::Service s) {
     services[{s.meta.ns, s.meta.name}] = std::move(s);
@@ -97,9 +102,12 @@ struct World {
     for (const auto& [name, s] : services) out.services.push_back(&s);
     for (const auto& [name, p] : pools) out.pools.push_back(&p);
     for (const auto& [name, n] : nodes) out.nodes.push_back(&n);
+    for (const auto& c : communities) out.communities.push_back(&c);
     out.namespaces = &namespaces;
     out.may_miss_pools = may_miss_pools;
     out.gone_pools = &gone_pools;
+    out.has_unreadable_pool = has_unreadable_pool;
+    out.now = now;
     return out;
   }
 
@@ -113,13 +121,15 @@ struct World {
       s.ingress.clear();
       for (const Ip& address : *w.ingress) s.ingress.push_back({address, "", true});
     }
-    if (w.pool && w.pool->empty()) s.meta.annotations.erase(std::string(kPoolAnnotation));
-    if (w.pool && !w.pool->empty()) s.meta.annotations[std::string(kPoolAnnotation)] = *w.pool;
+    const std::string& key = pool_annotation_key(config.group);
+    if (w.pool && w.pool->empty()) s.meta.annotations.erase(key);
+    if (w.pool && !w.pool->empty()) s.meta.annotations[key] = *w.pool;
   }
 
   /// One pass, and its writes into the objects.
   Decisions step() {
-    Decisions out = converge(snapshot(), config);
+    if (restarts) memory = {};
+    Decisions out = converge(snapshot(), config, memory);
     for (const Write& w : out.writes) put(w);
     return out;
   }

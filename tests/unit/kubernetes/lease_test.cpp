@@ -124,6 +124,46 @@ TEST(Lease, ItsOwnNameAloneProvesNothing) {
   EXPECT_EQ(b.next(clock.now()).step, Step::wait);
 }
 
+TEST(Lease, AProcessThatAloneCanHaveItsNameWaitsForTheLastWritesOfItsPredecessorOnly) {
+  test::ManualClock clock;
+  Server server;
+  server.write(LeaseRecord{"pod_1", seconds(15), "1", "", 0, ""});
+  LeaseElection again("pod_1", true);
+  LeaseElection other("pod_2", true);
+  const TimePoint start = clock.now();
+  while (!again.is_safe(clock.now())) {
+    ASSERT_LT(clock.now() - start, seconds(60));
+    turn(other, server, clock.now(), 1);
+    turn(again, server, clock.now(), 2);
+    if (!again.is_safe(clock.now())) clock.advance(milliseconds(100));
+  }
+  EXPECT_GE(clock.now() - start, LeaseElection::kMargin);
+  EXPECT_LE(clock.now() - start, LeaseElection::kMargin + seconds(1));
+  EXPECT_FALSE(other.is_safe(clock.now()));
+}
+
+TEST(Lease, AProcessThatAloneCanHaveItsNameNeverTakesALeaseThatIsRenewed) {
+  test::ManualClock clock;
+  Server server;
+  LeaseElection first("pod_1", true);
+  LeaseElection second("pod_1", true);  // what cannot be, is
+  for (int i = 0; i < 600; ++i) {
+    turn(first, server, clock.now(), i);
+    turn(second, server, clock.now(), 1000 + i);
+    EXPECT_FALSE(second.is_safe(clock.now())) << i;
+    clock.advance(milliseconds(100));
+  }
+  EXPECT_TRUE(first.is_safe(clock.now()));
+}
+
+TEST(Lease, AServerThatAsksForQuietIsLeftAlone) {
+  test::ManualClock clock;
+  LeaseElection a("a");
+  a.has_failed(clock.now(), seconds(7));
+  EXPECT_EQ(a.next(clock.now()).step, Step::wait);
+  EXPECT_EQ(a.next(clock.now()).at, clock.now() + seconds(7));
+}
+
 TEST(Lease, AWriteWhoseAnswerWasLostIsFoundByReading) {
   test::ManualClock clock;
   Server server;

@@ -79,6 +79,20 @@ TEST(ServicePatch, WhatIsNotOursIsUntouched) {
   EXPECT_EQ(after, want);
 }
 
+TEST(ServicePatch, MetallbsAnnotation) {
+  kube::Service now;
+  now.meta.annotations = {{"fairlead.io/ip-allocated-from-pool", "lan"}};
+  ServiceWrite what;
+  what.pool = "lan";
+  const std::string patch = service_patch(now, "7", true, what, api::Group::metallb);
+  EXPECT_EQ(patch, R"([{"op":"replace","path":"/metadata/resourceVersion","value":"7"},)"
+                   R"({"op":"add","path":"/metadata/annotations/metallb.io~1ip-allocated-from-pool","value":"lan"}])");
+  const std::string second = pool_annotation_patch("9", "lan", api::Group::metallb);
+  EXPECT_EQ(second, R"({"metadata":{"annotations":{"metallb.io/ip-allocated-from-pool":"lan"},"resourceVersion":"9"}})");
+  EXPECT_TRUE(shows_pool(second, "lan", api::Group::metallb));
+  EXPECT_FALSE(shows_pool(second, "lan"));
+}
+
 TEST(OtherBodies, Golden) {
   EXPECT_EQ(pool_status_patch({1, 2, 3, 4}, "9"),
             R"({"metadata":{"resourceVersion":"9"},"status":{"assignedIPv4":1,"assignedIPv6":2,"availableIPv4":3,"availableIPv6":4}})");
@@ -105,9 +119,19 @@ TEST(OtherBodies, Golden) {
 
 TEST(Paths, Table) {
   EXPECT_EQ(collection_path(api::Kind::endpoint_slice), "/apis/discovery.k8s.io/v1/endpointslices");
+  EXPECT_EQ(collection_path(api::Kind::service_cidr), "/apis/networking.k8s.io/v1/servicecidrs");
+  EXPECT_EQ(collection_path(api::Kind::bgp_peer), "/apis/fairlead.io/v1/bgppeers");
+  EXPECT_EQ(collection_path(api::Kind::secret, Scope{api::Group::fairlead, "", "lb"}), "/api/v1/namespaces/lb/secrets");
   EXPECT_EQ(object_path({api::Kind::service, {"a b", "c/d"}}), "/api/v1/namespaces/a%20b/services/c%2Fd");
   EXPECT_EQ(object_path({api::Kind::node, {"", "n1"}}), "/api/v1/nodes/n1");
   EXPECT_EQ(object_path({api::Kind::ip_address_pool, {"lb", "lan"}}), "/apis/fairlead.io/v1/namespaces/lb/ipaddresspools/lan");
+  const Scope metallb{api::Group::metallb, "metallb-system"};
+  EXPECT_EQ(collection_path(api::Kind::service, metallb), "/api/v1/services") << "Services are wherever they are";
+  EXPECT_EQ(collection_path(api::Kind::ip_address_pool, metallb), "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools");
+  EXPECT_EQ(collection_path(api::Kind::service_cidr, metallb), "/apis/networking.k8s.io/v1/servicecidrs");
+  EXPECT_EQ(collection_path(api::Kind::bgp_peer, metallb), "/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers");
+  EXPECT_EQ(object_path({api::Kind::ip_address_pool, {"lb", "lan"}}, api::Group::metallb),
+            "/apis/metallb.io/v1beta1/namespaces/lb/ipaddresspools/lan");
   EXPECT_EQ(list_query("!a,b", "x=="), "?limit=500&labelSelector=%21a%2Cb&continue=x%3D%3D");
   EXPECT_EQ(watch_query("", "12", 300), "?watch=true&allowWatchBookmarks=true&resourceVersion=12&timeoutSeconds=300");
 }
@@ -148,9 +172,18 @@ TEST(Answers, CodesSayWhatToDo) {
   EXPECT_EQ(errc_of(422), Errc::malformed);
   EXPECT_EQ(errc_of(500), Errc::unavailable);
   EXPECT_EQ(errc_of(0), Errc::unavailable);
-  EXPECT_EQ(read_answer(409, "", R"({"kind":"Status","message":"busy"})").what, "busy");
-  EXPECT_EQ(read_answer(502, "", "<html>").what, "HTTP status 502");
-  EXPECT_EQ(read_answer(0, "gone", "").what, "gone");
+  EXPECT_EQ(read_answer({409, "", R"({"kind":"Status","message":"busy"})", {}}).what, "busy");
+  EXPECT_EQ(read_answer({502, "", "<html>", {}}).what, "HTTP status 502");
+  EXPECT_EQ(read_answer({0, "gone", "", {}}).what, "gone");
+  EXPECT_EQ(read_answer({429, "", "", std::chrono::seconds(3)}).retry_after, std::chrono::seconds(3));
+}
+
+TEST(Answers, RetryAfterIsSecondsWithinReason) {
+  EXPECT_EQ(read_retry_after("1"), std::chrono::seconds(1));
+  EXPECT_EQ(read_retry_after("86400"), kMostRetryAfter);
+  for (const char* none : {"", "0", "-1", "1.5", "soon", "1 s", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999"}) {
+    EXPECT_EQ(read_retry_after(none), std::nullopt) << none;
+  }
 }
 
 TEST(WatchChunks, ABareStatusIsAnErrorToo) {

@@ -40,6 +40,7 @@ struct FakeClient final : ApiClient {
   std::vector<std::string> watched;  // all paths
   std::vector<ApiServer> learned;
   std::function<void()> on_asked;
+  bool is_opening = true;  // watches are answered with status 200
 };
 
 struct FakeStream final : ApiStream {
@@ -52,7 +53,7 @@ struct FakeStream final : ApiStream {
 std::unique_ptr<ApiStream> FakeClient::open(std::string path, StreamHandlers handlers) {
   watched.push_back(std::move(path));
   auto out = std::make_unique<FakeStream>(*this, std::move(handlers));
-  loop.post([h = out->handlers] { h.opened(); });
+  if (is_opening) loop.post([h = out->handlers] { h.opened(); });
   return out;
 }
 
@@ -93,8 +94,8 @@ class KubeSourceTest : public testing::Test {
     client->asked.pop_front();
     return out;
   }
-  void answer(const FakeClient::Asked& asked, int status, std::string body, std::string fault = "") {
-    if (Task task = asked.on_pool({status, std::move(fault), std::move(body)})) loop.post(std::move(task));
+  void answer(const FakeClient::Asked& asked, int status, std::string body, std::string fault = "", Duration retry_after = {}) {
+    if (Task task = asked.on_pool({status, std::move(fault), std::move(body), retry_after})) loop.post(std::move(task));
     turns();
   }
   void say(const std::string& bytes) {
@@ -102,10 +103,12 @@ class KubeSourceTest : public testing::Test {
     if (Task task = client->streams.back()->handlers.on_bytes(bytes)) loop.post(std::move(task));
     turns();
   }
-  void end(int status, const std::string& fault) {
-    loop.post([ended = client->streams.back()->handlers.ended, status, fault] { ended(status, fault); });
+  void end(int status, const std::string& fault, Duration retry_after = {}) {
+    loop.post([ended = client->streams.back()->handlers.ended, status, fault, retry_after] { ended({status, fault, "", retry_after}); });
     turns();
   }
+  /// Since `start`, in whole tenths of a second.
+  long tenths(TimePoint start) { return (loop.now() - start) / milliseconds(100); }
   void until_watched(std::size_t n) {
     until([&] { return client->watched.size() >= n; });
   }
@@ -206,6 +209,67 @@ TEST_F(KubeSourceTest, AMissingDefinitionIsNoFaultAndCountsAsEmpty) {
   EXPECT_EQ(synced, 1);
   EXPECT_TRUE(faults.empty());
   EXPECT_TRUE(client->watched.empty());
+}
+
+TEST_F(KubeSourceTest, AnApiServerWithoutServiceCidrsIsNoFaultEither) {
+  open({}, {api::Kind::service_cidr, api::Kind::ip_address_pool});
+  auto cidrs = next();
+  EXPECT_EQ(cidrs.request.path, "/apis/networking.k8s.io/v1/servicecidrs?limit=500");
+  answer(cidrs, 404, R"({"message":"the server could not find the requested resource"})");
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  EXPECT_EQ(synced, 1);
+  EXPECT_EQ(names(), std::vector<std::string>{"+a"});
+  EXPECT_TRUE(faults.empty());
+}
+
+TEST_F(KubeSourceTest, AServerThatAsksForQuietIsListedAgainWhenItsTimeIsOver) {
+  open({}, kPools);
+  const TimePoint start = loop.now();
+  answer(next(), 429, "slow down", "", milliseconds(900));
+  (void)next();
+  EXPECT_GE(tenths(start), 9);
+}
+
+TEST_F(KubeSourceTest, AServerThatAsksForQuietIsWatchedAgainWhenItsTimeIsOver) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  until_watched(1);
+  const TimePoint start = loop.now();
+  end(503, "HTTP status 503", milliseconds(900));
+  until_watched(2);
+  EXPECT_GE(tenths(start), 9);
+  EXPECT_TRUE(client->asked.empty()) << "no list";
+}
+
+TEST_F(KubeSourceTest, ARefusedWatchIsJudgedByItsStatusNotByItsBody) {
+  open({}, kPools);
+  client->is_opening = false;
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  until_watched(1);
+  say("Too many requests, please try again later.\n");
+  EXPECT_EQ(client->streams.size(), 1U) << "how long to wait is not known yet";
+  const TimePoint start = loop.now();
+  end(429, "HTTP status 429", milliseconds(900));
+  until_watched(2);
+  EXPECT_GE(tenths(start), 9);
+  say(R"({"kind":"Status","code":410,"message":"too old"})" "\n");
+  end(410, "HTTP status 410");
+  EXPECT_NE(next().request.path.find("?limit=500"), std::string::npos) << "too old: a list";
+}
+
+TEST_F(KubeSourceTest, WritesWaitWhileAServerAsksForQuiet) {
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 7), service("db", 8)}, "10"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  std::vector<Errc> failed;
+  source->write({"default", "web"}, what, [&](const Result<void>& r) { failed.push_back(r ? Errc::exists : r.error().code); });
+  const TimePoint start = loop.now();
+  answer(next(), 429, "slow down", "", milliseconds(900));
+  EXPECT_EQ(failed, std::vector<Errc>{Errc::unavailable});
+  source->write({"default", "db"}, what, [](const Result<void>&) {});
+  EXPECT_NE(next().request.path.find("/services/db/status"), std::string::npos);
+  EXPECT_GE(tenths(start), 9);
 }
 
 TEST_F(KubeSourceTest, ARefusedListIsAFaultOnceAndTriedAgain) {

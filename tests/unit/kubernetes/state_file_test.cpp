@@ -74,7 +74,54 @@ std::vector<api::Object> objects() {
   advertisement.node_selectors = {selector()};
   advertisement.service_selectors = {selector()};
   advertisement.interfaces = {"eth0"};
-  return {service, slice, node, kube::Namespace{meta("", "default")}, pool, advertisement};
+  advertisement.preferred_nodes = {{30, selector()}};
+  pool.allow_cross_namespace_sharing = true;
+
+  api::BGPAdvertisement bgp;
+  bgp.meta = meta("fairlead-system", "wan");
+  bgp.aggregation_length = 24;
+  bgp.aggregation_length_v6 = 64;
+  bgp.local_pref = 150;
+  bgp.communities = {"64512:1", "alias"};
+  bgp.pools = {"lan"};
+  bgp.pool_selectors = bgp.node_selectors = bgp.service_selectors = {selector()};
+  bgp.peers = {"tor"};
+  bgp.as_path_prepend = 2;
+  bgp.med = 0;
+
+  using std::chrono::seconds;
+  api::BGPPeer peer;
+  peer.meta = meta("fairlead-system", "tor");
+  peer.my_asn = 64512;
+  peer.peer_asn = 4'200'000'000;
+  peer.dynamic_asn = api::BGPPeer::DynamicAsn::external;
+  peer.local_asn = 64513;
+  peer.peer_address = ip("192.0.2.1");
+  peer.interface = "eth0";
+  peer.source_address = ip("2001:db8::2");
+  peer.peer_port = 1179;
+  peer.hold_time = seconds(90);
+  peer.keepalive_time = seconds(0);
+  peer.connect_time = seconds(5);
+  peer.router_id = ip("192.0.2.2");
+  peer.node_selectors = {selector()};
+  peer.password = "x";
+  peer.password_secret = api::SecretRef{"s", "n"};
+  peer.bfd_profile = "fast";
+  peer.graceful_restart = peer.ebgp_multihop = peer.disable_mp = peer.dual_stack_address_family = true;
+  peer.vrf = "red";
+
+  api::BFDProfile bfd;
+  bfd.meta = meta("fairlead-system", "fast");
+  bfd.receive_interval = bfd.transmit_interval = bfd.echo_interval = 50;
+  bfd.detect_multiplier = 3;
+  bfd.echo_mode = bfd.passive_mode = true;
+  bfd.minimum_ttl = 254;
+
+  const api::Community community{meta("fairlead-system", "names"), {{"no-export", "65535:65281"}}};
+  const kube::Secret secret{meta("fairlead-system", "s"), std::string(kube::kBasicAuth), "x"};
+  const kube::ServiceCIDR cidrs{meta("", "kubernetes"), {*parse_prefix("10.96.0.0/16"), *parse_prefix("fd00:96::/112")}};
+  return {service, slice, node, kube::Namespace{meta("", "default")}, cidrs, pool, advertisement, bgp, peer, bfd, community, secret};
 }
 
 State state() {
@@ -95,7 +142,8 @@ TEST(ObjectCodec, EachKindComesBackAsItWas) {
 }
 
 TEST(ObjectCodec, DefaultsComeBackToo) {
-  const api::Object all[] = {kube::Service{}, kube::EndpointSlice{}, kube::Node{}, kube::Namespace{}, api::IPAddressPool{}, api::L2Advertisement{}};
+  const api::Object all[] = {kube::Service{}, kube::EndpointSlice{}, kube::Node{}, kube::Namespace{}, kube::ServiceCIDR{}, api::IPAddressPool{}, api::L2Advertisement{},
+                             api::BGPAdvertisement{}, api::BGPPeer{}, api::BFDProfile{}, api::Community{}, kube::Secret{}};
   for (const api::Object& o : all) {
     const auto back = decode(api::kind_of(o), encode(o));
     ASSERT_TRUE(back);
@@ -129,6 +177,25 @@ TEST(ObjectCodec, AnyChangedOctetIsSafe) {
       }
     }
   }
+}
+
+/// Found by the state fuzzer: numbers were cut to the size of their member, and enumerations took any.
+TEST(ObjectCodec, NumbersThatNoObjectHasAreRefused) {
+  kube::EndpointSlice slice;
+  slice.meta.name = "a";
+  slice.ports = {{"", Protocol::sctp, Port{300}}};
+  const std::string good = encode(slice);
+  const std::string port = "\x84\x01\xac\x02";  // 132, 300
+  const auto at = good.find(port);
+  ASSERT_NE(at, std::string::npos);
+  const auto with = [&](std::string_view other) {
+    std::string bytes = good;
+    return decode(api::Kind::endpoint_slice, bytes.replace(at, port.size(), other));
+  };
+  EXPECT_TRUE(with(port));
+  EXPECT_FALSE(with("\x85\x01\xac\x02")) << "protocol 133";
+  EXPECT_FALSE(with("\x84\x03\xac\x02")) << "protocol 132 + 256";
+  EXPECT_FALSE(with("\x84\x01\x80\x80\x04")) << "port 65536";
 }
 
 TEST(StateFile, ComesBackAsItWas) {

@@ -60,6 +60,11 @@ TEST(NftBatchGolden, IntervalIsAStartAndAnEnd) {
   expect_golden("nft/golden/add_interval.hex", "add pods4 10.244.0.0/16", batch_of([&](Batch& b) { b.add(kTable, one); }));
 }
 
+TEST(NftBatchGolden, BoxIsOneElementWithTwoKeys) {
+  const std::vector<Element> one{allowed(ip("192.0.2.1"), Protocol::tcp, Port{80}, test::prefix("203.0.113.0/24"))};
+  expect_golden("nft/golden/add_box.hex", "add allowed4 192.0.2.1 tcp 80 203.0.113.0/24", batch_of([&](Batch& b) { b.add(kTable, one); }));
+}
+
 TEST(NftBatchGolden, ClassElementIsAVerdict) {
   const std::vector<Element> one{spread_class(Map::classes, ClassNo{80}, "spread-70")};
   expect_golden("nft/golden/add_class.hex", "add classes 80 : goto spread-70", batch_of([&](Batch& b) { b.add(kTable, one); }));
@@ -91,6 +96,14 @@ TEST(NftBatchGolden, TablesChainsAndDumps) {
   for (std::size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(w.messages[i].seq, i + 1);
     EXPECT_EQ(w.messages[i].flags, NLM_F_REQUEST | NLM_F_DUMP);
+  }
+}
+
+TEST(NftBatch, ADumpOfAllFamiliesAsksForNone) {
+  for (const Bytes& one : {dump_tables(1), dump_chains(1)}) EXPECT_EQ(one[16], NFPROTO_INET);
+  for (const Bytes& all : {dump_tables(1, Families::all), dump_chains(1, Families::all)}) {
+    EXPECT_EQ(all[16], NFPROTO_UNSPEC);
+    EXPECT_EQ(all.size(), dump_tables(1).size());
   }
 }
 

@@ -89,6 +89,14 @@ TEST(NftDecode, IntervalsReadBackTheSame) {
       {"adjacent", {local_pods(prefix("10.0.0.0/24")), local_pods(prefix("10.0.1.0/24")), local_pods(prefix("10.0.2.0/32"))}},
       {"adjacent up to the end", {local_pods(prefix("255.255.254.0/24")), local_pods(prefix("255.255.255.0/24"))}},
       {"with a carry", {local_pods(prefix("10.255.255.0/24")), local_pods(prefix("fd01:0:0:ffff::/64"))}},
+      {"all but loopback", everywhere(Family::v4)},
+      {"all but loopback, IPv6", everywhere(Family::v6)},
+      {"a link by name", {pod_link("cni0", false)}},
+      {"links by the beginning", {pod_link("cali", true), pod_link("cam", true)}},
+      {"links by the beginning, the last letter there is", {pod_link("\xff", true)}},
+      {"boxes",
+       {allowed(ip("192.0.2.1"), Protocol::tcp, Port{80}, prefix("203.0.113.0/24")), allowed(ip("192.0.2.1"), Protocol::tcp, Port{80}, prefix("203.0.114.0/24")),
+        allowed(ip("192.0.2.1"), Protocol::udp, Port{80}, prefix("0.0.0.0/0")), allowed(ip("2001:db8::1"), Protocol::tcp, Port{80}, prefix("2001:db8::1/128"))}},
       {"from zero", {local_pods(prefix("0.0.0.0/8")), local_pods(prefix("128.0.0.0/8"))}},
   };
   for (const auto& c : cases) {

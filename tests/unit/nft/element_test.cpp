@@ -33,6 +33,44 @@ TEST(NftElement, KeysAndValuesAreWhatTheRegistersHold) {
   EXPECT_EQ(spread_class(Map::classes, ClassNo{1023}, "spread-9").key.bytes, host32(1023));
   EXPECT_EQ(hairpin(ip("10.1.2.3")).key.bytes, "\x0a\x01\x02\x03\x0a\x01\x02\x03"s);
   EXPECT_EQ(local_pods(test::prefix("10.1.2.3/31")).key.bytes, "\x0a\x01\x02\x02\x0a\x01\x02\x03"s);
+
+  const std::string name = "cali" + std::string(12, '\0');
+  EXPECT_EQ(pod_link("cali", false).key.bytes, name + name);
+  EXPECT_EQ(pod_link("cali", true).key.bytes, name + "cali" + std::string(12, '\xff'));
+  const std::string at80 = "\xc0\x00\x02\x01"s + "\x06\0\0\0"s + "\0\x50\0\0"s;
+  EXPECT_EQ(guarded(ip("192.0.2.1"), Protocol::tcp, Port{80}).key.bytes, at80);
+  EXPECT_EQ(allowed(ip("192.0.2.1"), Protocol::tcp, Port{80}, test::prefix("203.0.113.4/30")).key.bytes,
+            at80 + "\xcb\x00\x71\x04"s + at80 + "\xcb\x00\x71\x07"s);
+}
+
+TEST(NftElement, EverywhereIsEveryAddressButLoopback) {
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto holds = [&](std::string_view address) {
+      const Ip a = ip(address);
+      const std::string bytes(a.octets().begin(), a.octets().end());
+      for (const Element& e : everywhere(family)) {
+        const std::size_t n = info(e.key.map).key_size;
+        if (bytes.size() == n && e.key.bytes.substr(0, n) <= bytes && bytes <= e.key.bytes.substr(n)) return true;
+      }
+      return false;
+    };
+    for (const char* other : {"0.0.0.0", "126.255.255.255", "128.0.0.0", "192.0.2.1", "255.255.255.255"}) EXPECT_EQ(holds(other), family == Family::v4) << other;
+    for (const char* other : {"::", "::2", "fd00::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) EXPECT_EQ(holds(other), family == Family::v6) << other;
+    for (const char* loopback : {"127.0.0.0", "127.0.0.1", "127.255.255.255", "::1"}) EXPECT_FALSE(holds(loopback)) << loopback;
+  }
+}
+
+TEST(NftElement, GuardsKnowTheirFrontendAndRangesTheirGuard) {
+  for (const char* text : {"192.0.2.1", "2001:db8::1"}) {
+    const Ip a = ip(text);
+    const Element f = frontend(a, Protocol::udp, Port{53}, {});
+    const Element g = guarded(a, Protocol::udp, Port{53});
+    const Element r = allowed(a, Protocol::udp, Port{53}, Prefix::host(a));
+    EXPECT_EQ(guarded_frontend(g.key), f.key);
+    EXPECT_EQ(guarded_frontend(r.key), f.key);
+    EXPECT_EQ(guard_of(r.key), g.key);
+    EXPECT_FALSE(guarded_frontend(f.key).has_value());
+  }
 }
 
 TEST(NftElement, EveryBuilderMatchesTheShapeOfItsMap) {
@@ -41,7 +79,7 @@ TEST(NftElement, EveryBuilderMatchesTheShapeOfItsMap) {
     const MapInfo& shape = info(e.key.map);
     SCOPED_TRACE(shape.name);
     seen.insert(e.key.map);
-    EXPECT_EQ(e.key.bytes.size(), shape.is_interval ? 2U * shape.key_size : shape.key_size);
+    EXPECT_EQ(e.key.bytes.size(), shape.has_two_ends() ? 2U * shape.key_size : shape.key_size);
     if (shape.value_kind == ValueKind::bytes) {
       EXPECT_EQ(e.value.size(), shape.value_size);
     } else {
@@ -84,6 +122,9 @@ TEST(NftElement, DescribesForPeople) {
   EXPECT_EQ(describe(answering(ip("2001:db8::1")).key), "answering6 2001:db8::1");
   EXPECT_EQ(describe(node_address(ip("10.0.0.1")).key), "node_addresses4 10.0.0.1");
   EXPECT_EQ(describe(hairpin(ip("fd01::7")).key), "hairpin6 fd01::7");
+  EXPECT_EQ(describe(pod_link("cali", true).key), "pod_links cali");
+  EXPECT_EQ(describe(guarded(ip("192.0.2.1"), Protocol::tcp, Port{80}).key), "guarded4 192.0.2.1 TCP 80");
+  EXPECT_EQ(describe(allowed(ip("2001:db8::1"), Protocol::tcp, Port{80}, test::prefix("fd00::/8")).key), "allowed6 2001:db8::1 TCP 80 from fd00::");
   for (const Element& e : one_of_each()) EXPECT_TRUE(describe(e.key).starts_with(info(e.key.map).name + " "s));
 }
 

@@ -106,6 +106,19 @@ TEST_F(FakeNftContract, OverlappingIntervalsAreRefused) {
             0);
 }
 
+TEST_F(FakeNftContract, OverlappingBoxesAreRefused) {
+  const auto web_from = [](const char* source, Protocol protocol = Protocol::tcp) { return allowed(ip("192.0.2.1"), protocol, Port{80}, prefix(source)); };
+  EXPECT_TRUE(add({web_from("10.0.0.0/24"), web_from("10.0.1.0/24"), web_from("10.0.0.0/8", Protocol::udp)}).ok()) << "apart in one part is apart";
+  EXPECT_TRUE(add({web_from("10.0.0.0/24")}).ok()) << "the same again";
+  EXPECT_EQ(add({web_from("10.0.0.0/16")}).error, ENOTEMPTY);
+  EXPECT_EQ(commit([&](Batch& b) {
+              b.remove(kTable, std::vector<Element>{web_from("10.0.0.0/24"), web_from("10.0.1.0/24")});
+              b.add(kTable, std::vector<Element>{web_from("10.0.0.0/16")});
+            }).error,
+            0);
+  EXPECT_EQ(remove({web_from("10.0.0.0/24")}).error, ENOENT);
+}
+
 TEST_F(FakeNftContract, WakesAndRemovesTables) {
   EXPECT_EQ(nft_.find(kTable)->flags, std::uint32_t{NFT_TABLE_F_DORMANT});
   nft_.load("fairlead-1-b");

@@ -134,6 +134,19 @@ Bytes whole_datagram() {
   return out;
 }
 
+/// Found by the rtnl fuzzer: a prefix of 200 bits was handed on.
+TEST(Rtnl, APrefixLongerThanItsAddressIsNone) {
+  const auto with_length = [](std::uint8_t family, std::string_view address, std::uint8_t length) {
+    Bytes body = address_body(family, {{IFA_LOCAL, address}});
+    body[1] = length;  // ifa_prefixlen
+    return one(RTM_NEWADDR, body).size();
+  };
+  EXPECT_EQ(with_length(AF_INET, "192.0.2.7", 32), 1U);
+  EXPECT_EQ(with_length(AF_INET, "192.0.2.7", 33), 0U);
+  EXPECT_EQ(with_length(AF_INET6, "2001:db8::7", 128), 1U);
+  EXPECT_EQ(with_length(AF_INET6, "2001:db8::7", 129), 0U);
+}
+
 TEST(Rtnl, ADatagramHoldsSeveralMessagesAndForeignOnesAreSkipped) {
   const auto events = parse(whole_datagram());
   ASSERT_EQ(events.size(), 4U);

@@ -213,10 +213,12 @@ TEST(ParseEndpointSlice, WhatIsWrongIsNamed) {
 TEST(ParseNode, AddressesConditionsAndCidrs) {
   const Node n = good(parse_node(Json::parse(R"({"metadata": {"name": "a", "namespace": "ignored"},
     "spec": {"podCIDR": "10.1.0.0/24"},
-    "status": {"addresses": [{"type": "Hostname", "address": "a"}, {"type": "InternalIP", "address": "192.0.2.1"}],
+    "status": {"addresses": [{"type": "Hostname", "address": "a"}, {"type": "ExternalIP", "address": "203.0.113.1"},
+                             {"type": "InternalIP", "address": "192.0.2.1"}],
                "conditions": [{"type": "Ready", "status": "Unknown"}, {"type": "NetworkUnavailable", "status": "True"}]}})")));
   EXPECT_EQ(n.meta.ns, "");
   EXPECT_EQ(n.internal_ips, (std::vector<Ip>{*parse_ip("192.0.2.1")}));
+  EXPECT_EQ(n.external_ips, (std::vector<Ip>{*parse_ip("203.0.113.1")}));
   EXPECT_EQ(n.pod_cidrs, (std::vector<Prefix>{*parse_prefix("10.1.0.0/24")}));
   EXPECT_FALSE(n.is_ready);
   EXPECT_TRUE(n.network_unavailable);
@@ -283,6 +285,29 @@ TEST(ParseEndpoints, SubsetsAreRead) {
             "subsets[0].addresses[0].ip");
 }
 
+TEST(ParseServiceCidr, PrefixesAreReadAndNothingElseIs) {
+  const ServiceCIDR both = good(parse_service_cidr(Json::parse(
+      R"({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16", "fd00:96::/112"]}, "status": {"conditions": []}})")));
+  EXPECT_EQ(both.meta.name, "kubernetes");
+  EXPECT_EQ(both.meta.ns, "") << "it belongs to the cluster";
+  EXPECT_EQ(both.cidrs, (std::vector<Prefix>{*parse_prefix("10.96.0.0/16"), *parse_prefix("fd00:96::/112")}));
+  const struct {
+    const char* spec;
+    const char* field;
+  } bad[] = {
+      {R"({"cidrs": []})", "spec.cidrs"},
+      {R"({})", "spec.cidrs"},
+      {R"({"cidrs": ["10.96.0.0/16", "many"]})", "spec.cidrs[1]"},
+      {R"({"cidrs": [null]})", "spec.cidrs[0]"},
+      {R"({"cidrs": "10.96.0.0/16"})", "spec.cidrs"},
+  };
+  for (const auto& b : bad) {
+    Json object = Json::parse(R"({"metadata": {"name": "x"}})");
+    object["spec"] = Json::parse(b.spec);
+    EXPECT_EQ(bad_field(parse_service_cidr(object)), b.field) << b.spec;
+  }
+}
+
 TEST(ParseTime, Table) {
   const struct {
     const char* in;
@@ -307,7 +332,7 @@ TEST(ParseTime, Table) {
 TEST(Parsers, AnyJsonIsSafe) {
   // Every value of a full object replaced by every kind of JSON: a struct or a FieldError, never a crash.
   const Json whole = Json::parse(R"({"metadata": {"name": "x", "labels": {"a": "b"}}, "addressType": "IPv4",
-    "spec": {"ports": [{"port": 1}], "clusterIPs": ["10.0.0.1"], "selector": {"a": "b"}, "containers": [{"ports": [{"containerPort": 1}]}]},
+    "spec": {"ports": [{"port": 1}], "cidrs": ["10.96.0.0/16"], "clusterIPs": ["10.0.0.1"], "selector": {"a": "b"}, "containers": [{"ports": [{"containerPort": 1}]}]},
     "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}, "podIPs": [{"ip": "10.0.0.1"}], "conditions": [{"type": "Ready", "status": "True"}],
     "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]},
     "endpoints": [{"addresses": ["10.0.0.1"]}], "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]})");
@@ -322,10 +347,44 @@ TEST(Parsers, AnyJsonIsSafe) {
         (void)parse_endpoint_slice(broken);
         (void)parse_node(broken);
         (void)parse_namespace(broken);
+        (void)parse_service_cidr(broken);
         (void)parse_pod(broken);
         (void)parse_endpoints(broken);
       }
     }
+  }
+}
+
+TEST(ParseSecret, OnlyThePasswordOfABasicAuthSecretIsKept) {
+  const auto read = [](const char* rest) {
+    Json object = Json::parse(rest);
+    object["metadata"] = Json::parse(R"({"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "everything"}})");
+    return parse_secret(object);
+  };
+  const struct {
+    const char* rest;
+    std::optional<std::string> want;
+  } cases[] = {
+      {R"({"type": "kubernetes.io/basic-auth", "data": {"password": "c2VjcmV0", "username": "eA=="}})", "secret"},
+      {R"({"type": "kubernetes.io/basic-auth", "data": {"password": ""}})", ""},
+      {R"({"type": "kubernetes.io/basic-auth", "data": {"password": "eA=="}, "stringData": {"password": "y"}})", "y"},
+      {R"({"type": "kubernetes.io/basic-auth", "stringData": {"password": "y"}})", "y"},
+      {R"({"type": "kubernetes.io/basic-auth", "data": {"username": "eA=="}})", std::nullopt},
+      {R"({"type": "Opaque", "data": {"password": "c2VjcmV0"}})", std::nullopt},
+      {R"({"data": {"password": 7}})", std::nullopt},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.rest);
+    const auto parsed = read(c.rest);
+    ASSERT_TRUE(std::holds_alternative<Secret>(parsed));
+    EXPECT_EQ(std::get<Secret>(parsed).password, c.want);
+    EXPECT_TRUE(std::get<Secret>(parsed).meta.annotations.empty());
+  }
+  for (const char* bad : {"eA", "eA=", "e===", "e A=", "!!!!", "eA==eA=="}) {
+    const auto parsed = read((R"({"type": "kubernetes.io/basic-auth", "data": {"password": ")" + std::string(bad) + R"("}})").c_str());
+    ASSERT_TRUE(std::holds_alternative<FieldError>(parsed)) << bad;
+    EXPECT_EQ(std::get<FieldError>(parsed).field, "data.password");
+    EXPECT_EQ(std::get<FieldError>(parsed).what.find(bad), std::string::npos);
   }
 }
 

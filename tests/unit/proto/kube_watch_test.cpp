@@ -97,5 +97,24 @@ TEST(WatchEvent, Table) {
   }
 }
 
+/// The sentence about a wrong type writes the value, and writing goes as deep as it is.
+TEST(WatchEvent, ALineThatNestsTooDeepIsRefused) {
+  const auto nested = [](std::size_t depth) {
+    return R"({"type":"ADDED","object":{"a":)" + std::string(depth, '[') + std::string(depth, ']') + "}}";
+  };
+  EXPECT_TRUE(std::holds_alternative<WatchEvent>(parse_watch_event(nested(kMaxJsonDepth - 2))));
+  EXPECT_TRUE(std::holds_alternative<FieldError>(parse_watch_event(nested(kMaxJsonDepth - 1))));
+  EXPECT_TRUE(std::holds_alternative<FieldError>(parse_watch_event(nested(1'000'000))));
+}
+
+TEST(ParseJson, BracketsInTextsAreNoDepth) {
+  const std::string brackets(1000, '[');
+  EXPECT_EQ(parse_json(R"({"a":")" + brackets + R"("})"), Json({{"a", brackets}}));
+  EXPECT_EQ(parse_json(R"({"a":"\\\"[","b":["\\"]})"), Json({{"a", "\\\"["}, {"b", {"\\"}}}));
+  EXPECT_TRUE(parse_json("[1").is_discarded());
+  const std::string wide = "[" + std::string(200, ' ') + "[],[],[]]";
+  EXPECT_FALSE(parse_json(wide).is_discarded());
+}
+
 }  // namespace
 }  // namespace fairlead::kube

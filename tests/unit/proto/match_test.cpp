@@ -126,5 +126,34 @@ TEST(Advertises, ServicesAndNodesBySelector) {
   EXPECT_TRUE(advertises_from(ad, node));
 }
 
+TEST(BgpAdvertisement, ChoosesLikeAnL2Advertisement) {
+  api::IPAddressPool pool;
+  pool.meta.name = "p";
+  pool.meta.labels = {{"zone", "a"}};
+  kube::Service service;
+  service.meta.labels = {{"app", "web"}};
+  kube::Node node;
+  node.meta.labels = {{"rack", "r1"}};
+  const kube::LabelSelector other{{{"rack", "r2"}}, {}};
+
+  api::BGPAdvertisement ad;
+  EXPECT_TRUE(advertises_pool(ad, pool) && advertises_service(ad, service) && advertises_from(ad, node));
+  ad.pools = {"q"};
+  EXPECT_FALSE(advertises_pool(ad, pool));
+  ad.pool_selectors = {{{{"zone", "a"}}, {}}};
+  EXPECT_TRUE(advertises_pool(ad, pool));
+  ad.service_selectors = {{{{"app", "db"}}, {}}};
+  EXPECT_FALSE(advertises_service(ad, service));
+  ad.node_selectors = {other};
+  EXPECT_FALSE(advertises_from(ad, node));
+
+  api::BGPPeer peer;
+  EXPECT_TRUE(peers_with(node, peer));
+  peer.node_selectors = {other};
+  EXPECT_FALSE(peers_with(node, peer));
+  peer.node_selectors.push_back({});
+  EXPECT_TRUE(peers_with(node, peer));
+}
+
 }  // namespace
 }  // namespace fairlead::match

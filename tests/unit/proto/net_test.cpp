@@ -10,6 +10,18 @@ namespace {
 
 std::string shown(const std::optional<Ip>& ip) { return ip ? ip->str() : "none"; }
 
+TEST(Prefix, WhatLiesInsideAnotherAddsNothing) {
+  const auto all = [](std::initializer_list<const char*> texts) {
+    std::vector<Prefix> out;
+    for (const char* t : texts) out.push_back(parse_prefix(t).value());
+    return out;
+  };
+  EXPECT_EQ(without_nested({}), all({}));
+  EXPECT_EQ(without_nested(all({"10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/24", "10.255.255.255/32", "11.0.0.0/8", "10.0.0.0/8"})), all({"10.0.0.0/8", "11.0.0.0/8"}));
+  EXPECT_EQ(without_nested(all({"::/0", "fd00::/8", "0.0.0.0/0", "192.0.2.0/24"})), all({"0.0.0.0/0", "::/0"}));
+  EXPECT_EQ(without_nested(all({"10.0.0.0/25", "10.0.0.128/25"})), all({"10.0.0.0/25", "10.0.0.128/25"})) << "adjacent ones stay";
+}
+
 TEST(ParseIp, Table) {
   const struct {
     const char* in;

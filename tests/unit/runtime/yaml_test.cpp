@@ -98,6 +98,18 @@ TEST(Yaml, WhatCannotBeReadIsNamedWithItsLine) {
   }
 }
 
+/// Found by the kubeconfig fuzzer: yaml-cpp stays at such a ',' for ever, and each time an empty document was counted.
+TEST(Yaml, ACommaOutsideOfBracketsIsNamedAndNotReadAMillionTimes) {
+  for (const char* text : {",", ",..", ",pp a|*", "a: 1\n---\n, b"}) {
+    SCOPED_TRACE(text);
+    const Read r = read(text);
+    ASSERT_TRUE(r.error);
+    EXPECT_NE(r.error->what.find("','"), std::string::npos) << r.error->what;
+  }
+  EXPECT_EQ(read("a: 1\n---\n, b").error->line, 3);
+  EXPECT_FALSE(read("---\n---\n---\n").error) << "empty documents, one after the other";
+}
+
 TEST(Yaml, DocumentsBeforeTheErrorAreHandedOver) {
   const Read r = read("a: 1\n---\nb: 2\n---\nc: [\n");
   EXPECT_EQ(r.objects.size(), 2U);
@@ -143,6 +155,7 @@ TEST(Json, ErrorsHaveALine) {
       {"more", "{}\n{}\n", 2},
       {"twice", R"({"a": 1, "a": 2})", 1},
       {"depth", std::string(100'000, '['), 1},
+      {"number", R"({"a": 1)" + std::string(400, '7') + "}", 1},
       {"empty", "", 1},
   };
   for (const auto& c : cases) {
@@ -211,6 +224,15 @@ TEST(ToYaml, IsWhatAPersonWouldWrite) {
             "  ports:\n"
             "    - nodePort: 30080\n"
             "      port: 80\n");
+}
+
+/// Found by the manifest fuzzer: a key of more than 1024 characters was written so that nobody could read it.
+TEST(ToYaml, LongKeysAreReadBackToo) {
+  for (const std::size_t length : {999U, 1000U, 1023U, 1024U, 1025U, 5000U}) {
+    const std::string key(length, 'k');
+    const Json value = {{"a", {{{key, 1}, {"b", 2}}, {{key, {{key, {1, 2}}}}}}}, {key, nullptr}};
+    EXPECT_EQ(one(to_yaml(value)), value) << length;
+  }
 }
 
 TEST(ToYaml, IsReadBackAsItWas) {

@@ -175,6 +175,27 @@ TEST(Announcements, LocalPolicyWantsAnEndpointOnTheNode) {
   EXPECT_EQ(candidates(service, cluster(), {slice("web-1", "web", {endpoint("10.244.1.1", "n2")})}), all);
 }
 
+TEST(Announcements, LocalPolicyWantsAnEndpointOfTheVipsFamily) {
+  auto service = web();
+  service.external_traffic_policy = kube::TrafficPolicy::local;
+  service.ingress.push_back({ip("2001:db8::10"), "", true});
+  const auto all = ask(service, cluster(), {slice("web-4", "web", {endpoint("10.244.1.1", "n1")}), slice("web-6", "web", {endpoint("fd01::1", "n3")})});
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].node, "n1");
+  EXPECT_EQ(all[1].node, "n3");
+}
+
+TEST(Announcements, NameThePoolAndTheAdvertisementsThatSelectTheNode) {
+  Cluster c = cluster();
+  for (const char* n : {"n2", "n3"}) c.nodes[n].is_ready = false;
+  auto elsewhere = advertisement("elsewhere");
+  elsewhere.node_selectors = {label_is("rack", "2")};
+  c.advertisements[named("elsewhere")] = elsewhere;
+  const Announcement a = only(web(), c);
+  EXPECT_EQ(a.pool, named("main"));
+  EXPECT_EQ(a.advertisements, std::vector<kube::Name>{named("all")});
+}
+
 TEST(Announcements, OnlyVipsOfBalancers) {
   auto service = web();
   for (const auto type : {kube::ServiceType::cluster_ip, kube::ServiceType::node_port, kube::ServiceType::external_name}) {

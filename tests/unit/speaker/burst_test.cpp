@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/support/builders.h"
 #include "tests/support/manual_clock.h"
 
@@ -83,6 +85,23 @@ TEST(Bursts, StoppingEndsAndStartingAgainStartsAfresh) {
   clock.advance(4s);
   bursts.start(kVip, clock.now());
   EXPECT_EQ(schedule(bursts, clock), (std::vector<long>{0, 1100, 2200, 3300, 4400}));
+}
+
+TEST(Bursts, ThousandsOfVipsGoOutInPartsAndEachOnce) {
+  test::ManualClock clock;
+  Bursts bursts;
+  std::map<Ip, int> sent;
+  for (std::uint32_t i = 0; i < 1000; ++i) bursts.start(Ip(Ip4::of(0x0a000000 + i)), clock.now());
+  int turns = 0;
+  while (*bursts.next() <= clock.now()) {
+    const auto part = bursts.due(clock.now());
+    EXPECT_LE(part.size(), kBurstVips);
+    for (const Ip& vip : part) ++sent[vip];
+    ++turns;
+  }
+  EXPECT_EQ(turns, (1000 + static_cast<int>(kBurstVips) - 1) / static_cast<int>(kBurstVips));
+  EXPECT_EQ(sent.size(), 1000U);
+  for (const auto& [vip, times] : sent) EXPECT_EQ(times, 1) << vip.str();
 }
 
 TEST(Bursts, VipsRunSideBySide) {

@@ -183,6 +183,22 @@ TEST(Feed, TwoServicesOfOneVip) {
   EXPECT_FALSE(s.announces("192.0.2.10"));
 }
 
+TEST(Feed, AnnouncementsAreToldWhereverTheyGo) {
+  Planner planner;
+  NodeReadiness liveness;
+  std::vector<std::map<kube::Name, std::vector<Announcement>>> told;
+  FeedOptions options;
+  options.node = "n9";  // nothing of this is its own
+  Feed feed(options, planner, liveness, {.planned = [] {}, .vips = [](auto) { ADD_FAILURE(); }, .announced = [&](const auto& all) { told.push_back(all); }});
+  feed.synced();
+  const auto change = [](auto object) { return runtime::Change{api::key_of(api::Object(object)), api::Object(object)}; };
+  feed.changes({change(node("n1")), change(pool("main", {"192.0.2.0/24"})), change(advertisement("all")), change(web())});
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].at(named("web")).at(0).node, "n1");
+  feed.changes({change(web())});
+  EXPECT_EQ(told.size(), 1U);
+}
+
 TEST(Feed, ThePlannerGetsTheSnapshotAndIsToldWhenDirty) {
   Speaker s("n1");
   s.see(web(), slice("web-1", "web", {endpoint("10.244.1.1", "n1")}));
@@ -199,19 +215,19 @@ TEST(Feed, ThePlannerGetsTheSnapshotAndIsToldWhenDirty) {
 
 TEST(Feed, NodeFactsComeFromTheNodeThenFromTheLinks) {
   FeedOptions options;
-  options.cluster_cidrs = {prefix("10.244.0.0/16")};
-  options.service_cidrs = {prefix("10.96.0.0/16")};
-  options.masquerade_all = true;
+  options.data_plane.detector.pods = {prefix("10.244.0.0/16")};
+  options.data_plane.service_cidrs = {prefix("10.96.0.0/16")};
+  options.data_plane.masquerade_all = true;
   Speaker s("n1", options);
-  EXPECT_EQ(s.planner.facts().local_pods, options.cluster_cidrs);
-  EXPECT_EQ(s.planner.facts().service_cidrs, options.service_cidrs);
+  EXPECT_EQ(s.planner.facts().detector, options.data_plane.detector);
+  EXPECT_EQ(s.planner.facts().service_cidrs, options.data_plane.service_cidrs);
   EXPECT_TRUE(s.planner.facts().masquerade_all);
   EXPECT_TRUE(s.planner.facts().node_addresses.empty());
 
-  s.feed.set_link_addresses(ips({"10.0.0.7", "10.0.0.8", "fd00::7"}));
+  s.feed.set_host_addresses({ips({"10.0.0.7", "10.0.0.8", "fd00::7"}), ips({"10.0.0.7"})});
   EXPECT_EQ(s.planner.facts().node_addresses, ips({"10.0.0.7", "fd00::7"})) << "the first of each family";
   EXPECT_EQ(s.planned, 1);
-  s.feed.set_link_addresses(ips({"10.0.0.7", "10.0.0.8", "fd00::7"}));
+  s.feed.set_host_addresses({ips({"10.0.0.7", "10.0.0.8", "fd00::7"}), ips({"10.0.0.7"})});
   EXPECT_EQ(s.planned, 1);
 
   auto self = node("n1", {"10.0.0.1", "10.0.0.2"});
@@ -222,6 +238,24 @@ TEST(Feed, NodeFactsComeFromTheNodeThenFromTheLinks) {
   EXPECT_EQ(s.planner.facts().all_nodes, ips({"10.0.0.1", "10.0.0.2", "10.0.0.99"}));
   s.see(pool("main", {"192.0.2.0/24"}));
   EXPECT_EQ(s.planner.facts().pools, std::vector<IpRange>{range("192.0.2.0/24")});
+}
+
+TEST(Feed, ServiceCidrObjectsWinOverTheFlagWhileThereAreAny) {
+  FeedOptions options;
+  options.data_plane.service_cidrs = {prefix("10.96.0.0/16")};
+  Speaker s("n1", options);
+  kube::ServiceCIDR first;
+  first.meta.name = "kubernetes";
+  first.cidrs = {prefix("10.100.0.0/16"), prefix("fd02::/112")};
+  kube::ServiceCIDR second;
+  second.meta.name = "more";
+  second.cidrs = {prefix("10.101.0.0/16")};
+  s.see(first, second);
+  EXPECT_EQ(s.planner.facts().service_cidrs, (std::vector<Prefix>{prefix("10.100.0.0/16"), prefix("fd02::/112"), prefix("10.101.0.0/16")}));
+  s.lose(first);
+  EXPECT_EQ(s.planner.facts().service_cidrs, second.cidrs);
+  s.lose(second);
+  EXPECT_EQ(s.planner.facts().service_cidrs, options.data_plane.service_cidrs);
 }
 
 }  // namespace

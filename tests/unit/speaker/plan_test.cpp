@@ -104,7 +104,7 @@ TEST(PlanService, TruthTable) {
       s.family = w.family;
       NodeFacts node = facts();
       if (row.facts == Facts::no_detector) {
-        std::erase_if(node.local_pods, [&](const Prefix& p) { return p.base.family() == w.family; });  // the other family keeps its
+        std::erase_if(node.detector.pods, [&](const Prefix& p) { return p.base.family() == w.family; });  // the other family keeps its
       }
       node.masquerade_all = row.facts == Facts::masquerade_all;
 
@@ -233,6 +233,79 @@ TEST(PlanService, AVipAnswersPingWhileAnyPortHasAnEndpoint) {
   auto s = slice("web-1", "web", {endpoint("10.244.1.1", "n1")});
   s.ports = {{"b", Protocol::tcp, Port{8080}}};
   EXPECT_EQ(planned(service, {s}).answering, ips({"192.0.2.10"}));
+}
+
+// --- loadBalancerSourceRanges ------------------------------------------------------------------------------------------------
+
+TEST(PlanService, SourceRangesTable) {
+  using R = std::vector<Prefix>;
+  const struct {
+    const char* name;
+    std::vector<const char*> ranges;
+    R want4, want6;  // empty: not guarded
+  } cases[] = {
+      {"none: everybody", {}, {}, {}},
+      {"one", {"203.0.113.0/24"}, {prefix("203.0.113.0/24")}, {}},
+      {"each family has its own", {"203.0.113.0/24", "2001:db8:1::/48"}, {prefix("203.0.113.0/24")}, {prefix("2001:db8:1::/48")}},
+      {"only the other family's: this one stays open", {"2001:db8:1::/48"}, {}, {prefix("2001:db8:1::/48")}},
+      {"overlapping ones are merged, host bits cut off",
+       {"203.0.113.130/25", "203.0.113.0/24", "203.0.113.7/32", "198.51.100.0/24"},
+       {prefix("198.51.100.0/24"), prefix("203.0.113.0/24")},
+       {}},
+      {"an IPv4-mapped range is IPv4", {"::ffff:203.0.113.0/120"}, {prefix("203.0.113.0/24")}, {}},
+      {"a range around this node lets its VIPs speak too",
+       {"10.0.0.0/24"},
+       {prefix("10.0.0.0/24"), prefix("192.0.2.10/32"), prefix("192.0.2.11/32")},
+       {}},
+      {"... in that family only",
+       {"10.0.0.0/24", "2001:db8:1::/48"},
+       {prefix("10.0.0.0/24"), prefix("192.0.2.10/32"), prefix("192.0.2.11/32")},
+       {prefix("2001:db8:1::/48")}},
+      {"... and not for another node's address", {"10.0.0.2/32"}, {prefix("10.0.0.2/32")}, {}},
+      {"everybody, in so many words", {"0.0.0.0/0"}, {prefix("0.0.0.0/0")}, {}},
+  };
+  NodeFacts node = facts();
+  node.own_addresses = ips({"10.0.0.1", "fd00::1"});
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.name);
+    auto service = balancer("web", {"10.96.0.1", "fd02::1"}, {"192.0.2.10", "192.0.2.11", "2001:db8::10"});
+    service.external_ips = ips({"198.51.100.7", "192.0.2.10"});  // the second is a VIP as well: guarded
+    service.ports[0].node_port = Port{30080};
+    for (const char* r : c.ranges) service.source_ranges.push_back(prefix(r));
+    for (const Frontend& f : planned(service, {slice("web-1", "web", {endpoint("10.244.1.1", "n1")})}, node).frontends) {
+      SCOPED_TRACE(f.ip ? f.ip->str() : "NodePort");
+      const bool is_vip = f.ip && std::any_of(service.ingress.begin(), service.ingress.end(), [&](const kube::Ingress& i) { return i.ip == f.ip; });
+      const R want = !is_vip ? R{} : f.family == Family::v4 ? c.want4 : c.want6;
+      EXPECT_EQ(f.sources, want);
+      EXPECT_EQ(f.is_guarded, !want.empty());
+    }
+  }
+}
+
+TEST(PlanService, AProxyModeAddressIsNotGuardedEvenAsAnExternalIp) {
+  auto service = balancer("web", {"10.96.0.1"}, {"192.0.2.10"});
+  service.ingress[0].is_vip = false;
+  service.external_ips = ips({"192.0.2.10"});
+  service.source_ranges = {prefix("203.0.113.0/24")};
+  const auto plan = planned(service, {});
+  ASSERT_NE(find(plan, ip("192.0.2.10"), 80), nullptr);
+  EXPECT_FALSE(find(plan, ip("192.0.2.10"), 80)->is_guarded);
+}
+
+TEST(PlanService, AClusterIpAmongTheExternalOnesKeepsItsOwnPolicy) {
+  auto service = balancer("web", {"10.96.0.1"}, {});
+  service.external_ips = ips({"10.96.0.1"});
+  const auto plan = planned(service, {slice("web-1", "web", {endpoint("10.244.1.1", "n1")})});
+  ASSERT_EQ(plan.frontends.size(), 1U);
+  EXPECT_EQ(text(plan.frontends[0].action), "cluster+P");
+}
+
+TEST(PlanService, DetectorsByInterfaceCountInBothFamilies) {
+  NodeFacts node = facts();
+  node.detector = {Detector::Mode::interface_name_prefix, {}, "veth"};
+  auto service = balancer("web", {"10.96.0.1", "fd02::1"}, {});
+  const auto plan = planned(service, {slice("web-1", "web", {endpoint("10.244.1.1", "n1")}), slice("web-2", "web", {endpoint("fd01::1", "n1")})}, node);
+  for (const char* address : {"10.96.0.1", "fd02::1"}) EXPECT_EQ(text(find(plan, ip(address), 80)->action), "cluster+P");
 }
 
 TEST(PlanService, AddressesNamedTwiceMakeOneFrontend) {

@@ -92,6 +92,8 @@ class World {
     if (one_in(3)) out.cluster_ips.push_back(ip("fd02::" + n));
     for (unsigned i = pick(3); i > 0; --i) out.ingress.push_back({ip("192.0.2." + std::to_string(pick(8))), "", !one_in(6)});
     if (one_in(3)) out.ingress.push_back({ip("2001:db8::" + std::to_string(pick(8))), "", true});
+    const char* const ranges[] = {"203.0.113.0/24", "203.0.112.0/20", "10.0.0.0/8", "2001:db8:1::/48", "0.0.0.0/0"};
+    while (one_in(3)) out.source_ranges.push_back(prefix(ranges[pick(5)]));
     if (one_in(4)) out.external_ips.push_back(ip("198.51.100." + std::to_string(pick(4))));
     out.ports.clear();
     if (!one_in(8)) out.ports.push_back(port("web", 80, Protocol::tcp, static_cast<std::uint16_t>(one_in(2) ? 0 : 30000 + pick(10))));
@@ -125,9 +127,12 @@ class World {
   NodeFacts random_facts() {
     NodeFacts out = facts();
     if (one_in(2)) out.zone = one_in(2) ? "z2" : "";
-    if (one_in(3)) out.local_pods.clear();
-    if (one_in(4)) out.local_pods.push_back(prefix("10.0.0.0/8"));  // around another
+    if (one_in(3)) out.detector.pods.clear();
+    if (one_in(4)) out.detector.pods.push_back(prefix("10.0.0.0/8"));  // around another
     if (one_in(3)) out.node_addresses = ips({"10.0.0.2", "127.0.0.1", "::1"});
+    if (one_in(3)) out.own_addresses = ips({"10.0.0.2", "fd00::2"});
+    if (one_in(3)) out.node_ports_everywhere4 = out.node_ports_everywhere6 = true;
+    if (one_in(4)) out.detector = {one_in(2) ? Detector::Mode::bridge_interface : Detector::Mode::interface_name_prefix, {}, one_in(2) ? "cali" : ""};
     if (one_in(3)) out.pools = {range("192.0.2.0-192.0.2.3")};
     out.masquerade_all = one_in(4);
     return out;
@@ -277,7 +282,7 @@ TEST(Planner, DamageIsMended) {
   const auto whole = kernel.have();
   std::size_t n = 0;
   for (const auto& [key, value] : whole) {
-    if (nft::info(key.map).is_interval || ++n % 3 != 0) continue;
+    if (nft::info(key.map).has_two_ends() || ++n % 3 != 0) continue;
     const bool is_changed = n % 2 == 0 && nft::info(key.map).value_kind == nft::ValueKind::bytes;
     kernel.nft().tamper("fairlead-1", key.map, {key.bytes, false}, is_changed ? std::optional(std::string(value.size(), '\1')) : std::nullopt);
   }
@@ -364,7 +369,7 @@ TEST(Planner, FactsBecomeSetsWithoutNestedPrefixesAndLoopbacks) {
   Planner planner;
   NodeFacts node = facts();
   node.node_addresses = ips({"10.0.0.1", "127.0.0.1", "::1"});
-  node.local_pods = {prefix("10.244.1.0/24"), prefix("10.244.0.0/16"), prefix("10.244.0.0/16"), prefix("10.245.0.0/16")};
+  node.detector.pods = {prefix("10.244.1.0/24"), prefix("10.244.0.0/16"), prefix("10.244.0.0/16"), prefix("10.245.0.0/16")};
   planner.set_facts(node);
   plan_all(planner);
   std::map<Map, int> count;
@@ -374,6 +379,35 @@ TEST(Planner, FactsBecomeSetsWithoutNestedPrefixesAndLoopbacks) {
   EXPECT_EQ(count[Map::pods4], 2);
   EXPECT_EQ(count[Map::service_cidrs4], 1);
   EXPECT_EQ(count[Map::service_cidrs6], 1);
+}
+
+TEST(Planner, DetectorsAndNodePortsEverywhereAreElements) {
+  const auto count = [](const NodeFacts& node, Map map) {
+    Planner planner;
+    planner.set_facts(node);
+    plan_all(planner);
+    std::map<Map, int> out;
+    for (const auto& [key, value] : wanted(planner.table())) ++out[key.map];
+    return out[map];
+  };
+  NodeFacts node = facts();
+  EXPECT_EQ(count(node, Map::pod_links), 0);
+  EXPECT_EQ(count(node, Map::everywhere4), 0);
+  node.detector = {Detector::Mode::bridge_interface, {}, "cni0"};
+  node.node_ports_everywhere6 = true;
+  EXPECT_EQ(count(node, Map::pod_links), 1);
+  EXPECT_EQ(count(node, Map::pods4), 0);
+  EXPECT_EQ(count(node, Map::everywhere4), 0);
+  EXPECT_EQ(count(node, Map::everywhere6), 2);
+  Planner planner;
+  planner.set_facts(node);
+  plan_all(planner);
+  EXPECT_NE(planner.table().desired().find(nft::pod_link("cni0", false).key), nullptr) << "a bridge by its whole name";
+  node.detector.mode = Detector::Mode::interface_name_prefix;
+  planner.set_facts(node);
+  plan_all(planner);
+  EXPECT_NE(planner.table().desired().find(nft::pod_link("cni0", true).key), nullptr);
+  EXPECT_EQ(planner.table().desired().find(nft::pod_link("cni0", false).key), nullptr);
 }
 
 TEST(Planner, PlansAtMostWhatItIsAllowedAndTheSameFactsDirtyNothing) {

@@ -38,7 +38,7 @@ Bytes patched(Bytes b, std::size_t at, std::uint8_t v) {
 }
 
 std::variant<Bytes, Ignored> answer(ByteView in) {
-  return answer_arp(in, kEth0, [](const Ip4& vip, const Interface& on) { return vip == kVip && on.name == "eth0"; });
+  return speaker::answer(in, kEth0, [](const Ip& vip, const Interface& on) { return vip == Ip(kVip) && on.name == "eth0"; });
 }
 
 /// What a client at `to` hears: 42 octets and the padding.
@@ -83,8 +83,8 @@ TEST(AnswerArp, Table) {
       {"sender is everybody", frame(with([](auto& p) { p.sender_mac = kBroadcast; })), Ignored::bad_sender},
       {"sender is zero", frame(with([](auto& p) { p.sender_mac = Mac{}; })), Ignored::bad_sender},
       {"another address", frame(with([](auto& p) { p.target_ip = ip4("192.0.2.11"); })), Ignored::not_our_vip},
-      {"VLAN tag", frame(who_has(), kBroadcast, kClient, 0x8100), Ignored::not_arp},
-      {"IPv4", frame(who_has(), kBroadcast, kClient, 0x0800), Ignored::not_arp},
+      {"VLAN tag", frame(who_has(), kBroadcast, kClient, 0x8100), Ignored::other_protocol},
+      {"IPv4", frame(who_has(), kBroadcast, kClient, 0x0800), Ignored::other_protocol},
       {"token ring", patched(plain, 15, 6), Ignored::not_ethernet_ipv4},
       {"IPv6 as protocol", patched(plain, 17, 0xdd), Ignored::not_ethernet_ipv4},
       {"hardware length", patched(plain, 18, 8), Ignored::not_ethernet_ipv4},
@@ -99,7 +99,7 @@ TEST(AnswerArp, Table) {
 
 TEST(AnswerArp, OnlyOnAnInterfaceThatIsAllowed) {
   const Interface other{IfIndex{3}, "eth1", kMe};
-  const auto got = answer_arp(frame(who_has()), other, [](const Ip4& vip, const Interface& on) { return vip == kVip && on.name == "eth0"; });
+  const auto got = speaker::answer(frame(who_has()), other, [](const Ip& vip, const Interface& on) { return vip == Ip(kVip) && on.name == "eth0"; });
   EXPECT_EQ(got, (std::variant<Bytes, Ignored>(Ignored::not_our_vip)));
 }
 
@@ -141,7 +141,7 @@ TEST(AnswerArp, RandomFramesAreSafeAndAnswersGoToTheirSender) {
 }
 
 TEST(GratuitousArp, ExactFrames) {
-  const auto frames = gratuitous_arp(kVip, kEth0);
+  const auto frames = announcement(kVip, kEth0);
   ASSERT_EQ(frames.size(), 2U) << "some stations learn from requests, some from replies";
   test::expect_golden("speaker/golden/gratuitous_request.hex", "192.0.2.10 is at 02:00:00:00:00:01: request to everybody", frames[0]);
   test::expect_golden("speaker/golden/gratuitous_reply.hex", "192.0.2.10 is at 02:00:00:00:00:01: reply to everybody", frames[1]);
@@ -158,7 +158,7 @@ TEST(GratuitousArp, ExactFrames) {
 
 TEST(GratuitousArp, NobodyOfUsAnswersAnothersBurst) {
   const Interface other{IfIndex{2}, "eth0", mac(2)};
-  for (const Bytes& f : gratuitous_arp(kVip, other)) EXPECT_TRUE(std::holds_alternative<Ignored>(answer(f)));
+  for (const Bytes& f : announcement(kVip, other)) EXPECT_TRUE(std::holds_alternative<Ignored>(answer(f)));
 }
 
 TEST(Ignored, EveryReasonHasANameOfItsOwn) {

@@ -85,9 +85,15 @@ TEST_F(Sysctls, WantedFollowTheCores) {
   EXPECT_EQ(max(1), 131072);
   EXPECT_EQ(max(4), 131072);
   EXPECT_EQ(max(8), 262144);
-  bool forwards = false;
-  for (const Sysctl& s : wanted_sysctls(1)) forwards = forwards || (s.name == "net.ipv4.ip_forward" && s.at_least == 1);
-  EXPECT_TRUE(forwards);
+  for (const char* name : {"net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"}) {
+    bool forwards = false;
+    for (const Sysctl& s : wanted_sysctls(1)) forwards = forwards || (s.name == name && s.at_least == 1);
+    EXPECT_TRUE(forwards) << name;
+  }
+}
+
+TEST_F(Sysctls, AKernelMayBeWithoutIpv6ButNotWithoutIpv4) {
+  for (const Sysctl& s : wanted_sysctls(1)) EXPECT_EQ(s.may_be_absent, s.name.starts_with("net.ipv6.")) << s.name;
 }
 
 }  // namespace

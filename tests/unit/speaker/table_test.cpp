@@ -64,6 +64,61 @@ TEST(Desired, TheOldestWinsThenTheNameAndTheNextTakesOverWhenItGoes) {
   EXPECT_EQ(value_of(same_age, web(0)), 6U);
 }
 
+Element guard() { return nft::guarded(ip("192.0.2.10"), Protocol::tcp, Port{80}); }
+Element from(std::string_view source) { return nft::allowed(ip("192.0.2.10"), Protocol::tcp, Port{80}, prefix(source)); }
+
+TEST(Desired, WhoLostAFrontendDoesNotGuardIt) {
+  const auto closed = [](const Desired& d) { return d.find(guard().key) != nullptr; };
+  Desired d;
+  d.set(by("young", 30), {web(1), guard(), from("10.0.0.0/8")});
+  EXPECT_TRUE(closed(d));
+  d.set(by("old", 10), {web(2)});
+  EXPECT_FALSE(closed(d)) << "the winner's is open";
+  EXPECT_EQ(d.find(from("10.0.0.0/8").key), nullptr);
+  d.set(by("old", 10), {web(2), guard(), from("10.0.0.0/16")});
+  EXPECT_TRUE(closed(d));
+  EXPECT_NE(d.find(from("10.0.0.0/16").key), nullptr);
+  EXPECT_EQ(d.find(from("10.0.0.0/8").key), nullptr) << "the two would overlap";
+  d.set(by("old", 10), {});
+  EXPECT_TRUE(closed(d)) << "the next one's guard counts with its frontend";
+  EXPECT_NE(d.find(from("10.0.0.0/8").key), nullptr);
+}
+
+TEST(Table, GuardsFollowTheFrontendsWinner) {
+  Table table;
+  const auto sync = [&] {
+    const Steps steps = table.steps();
+    table.applied(steps.first);
+    table.applied(steps.second);
+    return steps;
+  };
+  table.desired().set(by("young", 30), {web(1), guard(), from("10.0.0.0/8")});
+  const Steps opening = sync();
+  EXPECT_EQ(opening.first, (std::vector<Change>{{Change::Kind::add, from("10.0.0.0/8")}, {Change::Kind::add, guard()}, {Change::Kind::add, web(1)}}))
+      << "never open, and never closed to those who may";
+  table.desired().set(by("old", 10), {web(2)});
+  sync();
+  EXPECT_EQ(table.have().size(), 1U) << "the loser's guard is gone, though nobody touched the loser";
+  table.desired().set(by("old", 10), {});
+  sync();
+  EXPECT_EQ(table.have().size(), 3U) << "and comes back with it";
+}
+
+TEST(Table, ExchangedRangesMakeRoomAtOnceAndAGuardThatGoesStaysToTheLast) {
+  Table table;
+  table.desired().set(by("a"), {web(1), guard(), from("10.0.0.0/8")});
+  table.applied(table.steps().first);
+  table.desired().set(by("a"), {web(1), guard(), from("10.0.0.0/16")});
+  Steps steps = table.steps();
+  EXPECT_EQ(steps.first, (std::vector<Change>{{Change::Kind::remove, {from("10.0.0.0/8").key, {}}}, {Change::Kind::add, from("10.0.0.0/16")}}));
+  EXPECT_TRUE(steps.second.empty());
+  table.applied(steps.first);
+  table.desired().set(by("a"), {});
+  steps = table.steps();
+  EXPECT_EQ(steps.first, (std::vector<Change>{{Change::Kind::remove, {web(1).key, {}}}}));
+  EXPECT_EQ(steps.second, (std::vector<Change>{{Change::Kind::remove, {guard().key, {}}}, {Change::Kind::remove, {from("10.0.0.0/16").key, {}}}}));
+}
+
 TEST(Desired, AnOwnerThatWasMadeAnewTakesItsNewRank) {
   Desired d;
   d.set(by("a", 10), {web(1)});

@@ -49,7 +49,7 @@ TEST(Template, MapsOfTheTextAndOfTheCodecAreTheSame) {
     const std::size_t at = text.find(std::string(" ") + shape.name + " {");
     ASSERT_NE(at, std::string::npos) << shape.name;
     const std::string line = text.substr(at, text.find('\n', at) - at);
-    EXPECT_EQ(line.find("interval") != std::string::npos, shape.is_interval) << shape.name;
+    EXPECT_EQ(line.find("interval") != std::string::npos, shape.has_two_ends()) << shape.name;
     EXPECT_EQ(line.find(": verdict") != std::string::npos, shape.value_kind == nft::ValueKind::goto_chain) << shape.name;
   }
   EXPECT_EQ(defined, known);

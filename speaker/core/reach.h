@@ -1,0 +1,42 @@
+#pragma once
+/// Whether what this node announces can be heard by those who should: a VIP on the wrong segment is announced all the
+/// same (neighbours may hold a route to it), but its owner is told. Pure.
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/net/prefix.h"
+#include "speaker/core/announce.h"
+
+namespace fairlead::speaker {
+
+/// An interface that is fit to be announced on, with the prefixes of its addresses.
+struct Reach {
+  std::string interface;
+  std::vector<Prefix> prefixes;
+  bool operator==(const Reach&) const = default;
+};
+
+enum class Trouble {
+  vip_not_on_segment,  // in no prefix of the interfaces it is announced on: neighbours there will not ask for it
+  no_interface,        // none of the interfaces that it may be announced on is here and fit
+};
+/// The reason of the Event: "VipNotOnSegment", "NoInterface".
+std::string_view name(Trouble trouble);
+/// The label of the log line: "vip_not_on_segment", "no_interface".
+std::string_view label(Trouble trouble);
+
+struct Complaint {
+  kube::Name service;
+  Ip vip;
+  Trouble trouble = Trouble::vip_not_on_segment;
+  std::string what;  // one sentence: object, field, remedy
+  auto operator<=>(const Complaint&) const = default;
+};
+
+/// About the announcements of one Service that are `node`'s; in their order.
+std::vector<Complaint> complaints(const kube::Name& service, std::span<const Announcement> announcements,
+                                  std::string_view node, std::span<const Reach> reaches);
+
+}  // namespace fairlead::speaker
