@@ -2,10 +2,12 @@
 """Counts what a part of tests/run.sh did: tally.py DIR EXIT_CODE
 
 DIR/*.xml      JUnit files of pytest, layering.py and the bench
+DIR/again.xml  the tests that failed in pytest.xml, run a second time: one that passes there counts as passed, and is named
 DIR/ctest.xml  ctest's own (--output-junit): one case for each program
 DIR/gtest/     what those programs wrote (GTEST_OUTPUT): the cases inside, named like the program
 
-Prints "passed failed skipped", then a line for each that failed. A program or a part that ended badly without saying
+Prints "passed failed skipped", then a line for each that failed, and "unstable: NAME" for each that passed only the second
+time. A program or a part that ended badly without saying
 which case failed counts as one failure, so that nothing that broke sums up to "0 failed".
 """
 import sys
@@ -33,12 +35,16 @@ def cases(path):
 def main(directory, exit_code):
     directory = Path(directory)
     found = []
+    again = directory / "again.xml"
+    second = dict(cases(again) or []) if again.exists() else {}
     for path in sorted(directory.glob("*.xml")):
+        if path == again:
+            continue
         listed = cases(path)
         if listed is None:
             found.append((f"{path.name} is cut off", "failed"))
         elif path.name != "ctest.xml":
-            found += listed
+            found += [(n, "unstable" if o == "failed" and second.get(n) == "passed" else o) for n, o in listed]
         else:
             for program, outcome in listed:
                 name = program.rsplit(".", 1)[-1]
@@ -51,10 +57,13 @@ def main(directory, exit_code):
                 found += inner
     if exit_code != 0 and not any(o == "failed" for _, o in found):
         found.append((f"ended with code {exit_code}", "failed"))
-    print(*(sum(1 for _, o in found if o == kind) for kind in ("passed", "failed", "skipped")))
+    kinds = (("passed", "unstable"), ("failed",), ("skipped",))
+    print(*(sum(1 for _, o in found if o in kind) for kind in kinds))
     for name, outcome in found:
         if outcome == "failed":
             print(name)
+        elif outcome == "unstable":
+            print(f"unstable: {name}")
 
 
 if __name__ == "__main__":
