@@ -4,6 +4,7 @@
 ///                        |
 ///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
 ///                        +--announcements--> Reporter --Events--> source
+///   Announcer --foreign claims--> Reporter
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
 ///
 ///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
@@ -305,6 +306,7 @@ int run(const Flags& flags) {
   Planner planner;
   Announcer announcer(loop, std::move(*excluded));
   Reporter reporter(loop, **source, flags.node, announcer.excluded());
+  announcer.on_conflict([&](const ForeignClaim& claim) { reporter.conflict(claim); });
 
   std::unique_ptr<Bgp> bgp;
   if (!flags.bird.socket.empty()) {
