@@ -1,11 +1,14 @@
 """BGP through BIRD, judged from the routers' side."""
 import json
+import math
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 from bgp import (BIRD, FRR, NODE_AS, POOL4, POOL6, ROUTER_AS, Birdc, BirdRouter, FrrRouter, GobgpRouter, NodeBird, RouteWatch, bfd_profile,
                  bgp_advertisement, bgp_peer, community, kernel_routes, secret)
 from lab import NODES, ROOT, endpointslice, node, nodes, pool, program, service, wait_until
@@ -103,9 +106,8 @@ def test_three_nodes_share_the_traffic(bgp):
     for speaker in site.speakers.values():
         assert speaker.events("bgp_announce", service="default/web", peers="tor")
         speaker.wait_event("bgp_up", peer="tor")
-    # The tags stay at home.
-    assert "large_community" not in str(router.ctl.routes())
-    assert "4200099999" not in str(router.ctl.routes())
+    # The number that says who is told stays at home.
+    assert "large_community" not in str(router.ctl.routes()) and "fl_tell" not in str(router.ctl.routes())
     site.put("more.yaml", web("second", "203.0.113.11", 11), slices("second"))
     wait_until(lambda: router.kernel("203.0.113.11/32") == want, 10, "the second one")
     site.manifests.remove("more.yaml")
@@ -656,8 +658,14 @@ def test_within_another_bird(bgp):
 # -- how fast
 
 
+def p99(values):
+    """The value that 99 of 100 stay within; of fewer than a hundred the largest."""
+    return sorted(values)[math.ceil(len(values) * 0.99) - 1]
+
+
 @pytest.mark.parametrize("count", [1000, 10000])
 def test_how_fast_a_change_reaches_the_routers_kernel(bgp, count):
+    """From a Service's file put in place to the route in the router's kernel, by the clock of `ip monitor` there."""
     router = BirdRouter(bgp, peers=["198.51.100.11"])
     site = Site(bgp, bgp_peer(), bgp_advertisement(), web(), slices())
     route(router)
@@ -675,22 +683,24 @@ def test_how_fast_a_change_reaches_the_routers_kernel(bgp, count):
     bulk = (stamps[-1] - stamps[0]) * 1000
     time.sleep(2)  # the data plane has 10,000 Services to write, too
     took, spoken = [], []
-    for i in range(100 if FULL else 12):
+    texts = [(f"203.0.113.{100 + i % 150}/32", yaml.safe_dump_all([web("one", f"203.0.113.{100 + i % 150}", 20), slices("one")]))
+             for i in range(200 if FULL else 20)]
+    for prefix, text in texts:
         time.sleep(0.1)
-        ip = f"203.0.113.{100 + i}"
         rounds = len(site.speaker.events("bird_configured"))
         start = time.monotonic()
-        site.put("one.yaml", web("one", ip, 20), slices("one"))
-        when = watch.first(start, f"{ip}/32", seconds=10)
-        assert when, f"{ip} never came"
+        site.manifests.write_text("one.yaml", text)
+        when = watch.first(start, prefix, seconds=10)
+        assert when, f"{prefix} never came"
         took.append((when - start) * 1000)
         spoken += [float(e["ms"]) for e in site.speaker.events("bird_configured")[rounds:]]
+    watch.stop()
     if os.environ.get("FAIRLEAD_VERBOSE"):
         print("in order:", [f"{t:.0f}" for t in took], "BIRD:", spoken)
-    took.sort()
-    watch.stop()
-    print(f"{count} routes: change of a Service's file -> router's kernel: median {took[len(took) // 2]:.1f} ms, p99 {took[-1]:.1f} ms "
-          f"(judged: {20 if count == 1000 else 60}); of that BIRD's part: median {sorted(spoken)[len(spoken) // 2]:.1f} ms; "
-          f"all at once, first to last in the kernel: {bulk:.0f} ms (judged at 10,000: 1000)")
-    assert took[-1] < (200 if count == 1000 else 600), "ten times what is judged"
-    assert router.ctl.protocols()["n1"][1] == since
+    print(f"{count} routes: change of a Service's file -> router's kernel, {len(took)} times: median {statistics.median(took):.1f} ms, "
+          f"p99 {p99(took):.1f} ms, max {max(took):.1f} ms (judged: p99 {20 if count == 1000 else 60}); of that BIRD's part: median "
+          f"{statistics.median(spoken):.1f} ms; all at once, first to last in the kernel: {bulk:.0f} ms (judged at 10,000: 1000); "
+          f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
+    assert p99(took) < (200 if count == 1000 else 600), "ten times what is judged"
+    assert bulk < 10_000, "ten times what is judged"
+    assert router.ctl.protocols()["n1"][1] == since, "no session is disturbed by routes"

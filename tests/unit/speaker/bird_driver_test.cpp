@@ -167,7 +167,7 @@ class BirdDriverTest : public BirdTest {
       out.peers.emplace(p.symbol, p);
     }
     out.routes4 = routes;
-    out.sets = {bird::Attributes()};
+    out.tellings = {{{{0, {}}}}};
     return out;
   }
   bool applies(BgpWant w) {
