@@ -80,7 +80,7 @@ void RouteTable::render(const Prefix& prefix, Route& route) {
   for (const auto& [peer, entry] : by_peer) told.emplace(peers_.at(peer), entry.second);
   const auto is_as_the_first = [&](const auto& entry) { return entry.second == told.begin()->second; };
   // So that peers may come and go without a new number for each route.
-  if (told.size() == peers_.size() && std::all_of(told.begin(), told.end(), is_as_the_first)) told = {{0, told.begin()->second}};
+  if (!told.empty() && told.size() == peers_.size() && std::all_of(told.begin(), told.end(), is_as_the_first)) told = {{0, told.begin()->second}};
   count(route.telling, 1);
   route.line = told.empty() ? "" : bird::route_line(prefix, route.telling);
 }

@@ -186,6 +186,9 @@ TEST(BgpTable, TellsAllOrSome) {
   t.set_peers({{"a", 1}});
   EXPECT_EQ(t.text(Family::v4), line({{0, {}}}));
   EXPECT_EQ(t.tellings(), std::vector{to_all({})});
+  t.set_peers({});
+  EXPECT_EQ(t.text(Family::v4), "") << "nobody to tell";
+  EXPECT_TRUE(t.tellings().empty());
 }
 
 TEST(BgpTable, APrefixIsHeldUntilItsLastServiceGoes) {
