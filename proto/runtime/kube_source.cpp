@@ -174,7 +174,9 @@ class Reflector {
                           {"objects", held_.size()},
                           {"ms", fairlead::milliseconds(owner_.loop.now() - started_)}});
     owner_.listed();
-    if (!is_absent_) watch();
+    if (is_absent_) return;
+    if (owner_.quiet.left() > Duration{}) wait("watch", "the API server asks to be left alone", {});
+    else watch();
   }
 
   void list_failed(const Answer& answer) {

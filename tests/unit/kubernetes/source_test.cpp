@@ -203,6 +203,17 @@ TEST_F(KubeSourceTest, AServerThatAsksForQuietIsWatchedAgainWhenItsTimeIsOver) {
   EXPECT_TRUE(client->asked.empty()) << "no list";
 }
 
+TEST_F(KubeSourceTest, WhatWasListedIsWatchedWhenTheTimeIsOverToo) {
+  open({}, {api::Kind::node, api::Kind::ip_address_pool});
+  auto nodes = next();
+  const TimePoint start = loop.now();
+  answer(nodes, 429, "slow down", "", milliseconds(900));
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  EXPECT_EQ(names(), std::vector<std::string>{"+a"});
+  until_watched(1);
+  EXPECT_GE(tenths(start), 9);
+}
+
 TEST_F(KubeSourceTest, ARefusedWatchIsJudgedByItsStatusNotByItsBody) {
   open({}, kPools);
   client->is_opening = false;
