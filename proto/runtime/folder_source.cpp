@@ -19,6 +19,8 @@
 #include "proto/runtime/folder_status.h"
 #include "proto/runtime/folder_store.h"
 #include "proto/runtime/json.h"
+#include "proto/runtime/status_text.h"
+#include "proto/runtime/wall_time.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -29,6 +31,7 @@ constexpr auto kSettle = milliseconds(2);
 constexpr auto kRetry = milliseconds(200);   // a folder that is gone, a lease that somebody else holds
 constexpr auto kPoll = milliseconds(1000);   // where the kernel has no more watches
 constexpr auto kPruneAfter = milliseconds(1000);
+const std::string kWatches = "/watches";  // a place in told_ that is no directory
 constexpr std::int64_t kClockTick = 20'000'000;  // ns; file times move in steps of up to 10 ms
 
 std::int64_t wall_clock_ns() {
@@ -51,6 +54,7 @@ class FolderSource final : public Source {
         options_(std::move(options)),
         files_(std::move(files)),
         status_(files_.full(""), options_.group),
+        own_namespace_(options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns),
         settle_(loop, [this] { settle(); }),
         poll_(loop, [this] { poll(); }),
         lease_timer_(loop, [this] { compete(); }),
@@ -83,6 +87,23 @@ class FolderSource final : public Source {
       result = status_.edit(key, [&](Json overlay) -> Result<Json> { return with_status(std::move(overlay), status); });
     }
     later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void write(const StatusObject& object, Done done) override {
+    Json whole = status_identity(object, options_.group, own_namespace_, {});
+    whole["status"] = status_of(object, wall_seconds());
+    auto result = status_.put_object(name(object.kind()), own_namespace_, object.name, whole);
+    if (done) later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void remove(StatusKind kind, const std::string& object, Done done) override {
+    auto result = status_.remove_object(name(kind), own_namespace_, object);
+    if (done) later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void list(StatusKind kind, std::string label, std::string value, Listed done) override {
+    auto names = status_.objects_with(name(kind), own_namespace_, std::string(api::name(options_.group)) + "/" + label, label_value(value));
+    later([done = std::move(done), names = std::move(names)] { done(names); });
   }
 
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
@@ -207,7 +228,10 @@ class FolderSource final : public Source {
       poll_.arm_if_idle(kRetry);
       return;
     }
-    told_.erase("");
+    untell([&](const std::string& path) {
+      if (path == kWatches) return !walk->is_partly_unwatched;
+      return std::find(walk->unreadable.begin(), walk->unreadable.end(), path) == walk->unreadable.end();
+    });
     for (const auto& [path, fingerprint] : walk->files) {
       const auto known = known_.find(path);
       const bool is_same = known != known_.end() && known->second.is_settled && known->second.fingerprint == fingerprint;
@@ -222,14 +246,22 @@ class FolderSource final : public Source {
     }
     for (const std::string& folder : walk->unreadable) tell_once(folder, "cannot be read: check its owner and mode");
     if (walk->is_partly_unwatched) {
-      tell_once("/watches", "cannot be watched whole, so changes may take a second: raise fs.inotify.max_user_watches");
+      tell_once(kWatches, "cannot be watched whole, so changes may take a second: raise fs.inotify.max_user_watches");
       poll_.arm_if_idle(kPoll);
     }
   }
 
   void tell_once(const std::string& path, std::string what) {
-    if (!told_.insert(path).second) return;
-    handlers_.fault({files_.full(path == "/watches" ? "" : path), "", "", std::move(what)});
+    const auto [at, is_new] = told_.try_emplace(path, Fault{files_.full(path == kWatches ? "" : path), "", "", std::move(what)});
+    if (is_new) handlers_.fault(at->second);
+  }
+  template <class Holds>
+  void untell(Holds holds_no_more) {
+    std::erase_if(told_, [&](const auto& entry) {
+      if (!holds_no_more(entry.first)) return false;
+      mended(entry.second);
+      return true;
+    });
   }
 
   void read_pass() {
@@ -277,17 +309,13 @@ class FolderSource final : public Source {
       }
     }
     if (fault.what.empty()) {
-      overlay_is_good(path);
-    } else if (const auto [at, is_new] = overlay_faults_.try_emplace(path, fault); is_new || at->second != fault) {
-      at->second = fault;
+      mend_overlay(path);
+    } else if (const auto known = overlay_faults_.find(path); known == overlay_faults_.end() || known->second != fault) {
+      mend_overlay(path);
+      overlay_faults_.emplace(path, fault);
       handlers_.fault(fault);
     }
     store_->set_overlay(*overlay_of(path), overlay ? std::optional(to_text(*overlay)) : std::nullopt);
-  }
-
-  void overlay_is_good(const std::string& path) {
-    auto before = overlay_faults_.extract(path);
-    if (before && handlers_.mended) handlers_.mended(before.mapped());
   }
 
   void remember(const std::string& path, const std::optional<Fingerprint>& fingerprint) {
@@ -296,9 +324,19 @@ class FolderSource final : public Source {
     known.is_settled = fingerprint && wall_clock_ns() - fingerprint->changed_ns > kClockTick;
   }
 
+  void mend_overlay(const std::string& path) {
+    if (const auto found = overlay_faults_.find(path); found != overlay_faults_.end()) {
+      mended(found->second);
+      overlay_faults_.erase(found);
+    }
+  }
+  void mended(const Fault& fault) const {
+    if (handlers_.mended) handlers_.mended(fault);
+  }
+
   void forget(const std::string& path) {
     known_.erase(path);
-    overlay_is_good(path);
+    mend_overlay(path);
     if (const auto name = overlay_of(path)) store_->set_overlay(*name, std::nullopt);
     else store_->remove(path);
     if (held_) prune_.arm_if_idle(kPruneAfter);
@@ -309,9 +347,7 @@ class FolderSource final : public Source {
     for (const auto& [kind, where] : store_->take_ignored()) {
       log::info("ignored", {{"kind", kind}, {"first_in", where}});
     }
-    for (const Fault& fault : store_->take_mended()) {
-      if (handlers_.mended) handlers_.mended(fault);
-    }
+    for (const Fault& fault : store_->take_mended()) mended(fault);
     for (const Fault& fault : store_->take_faults()) handlers_.fault(fault);
     const bool is_less = std::any_of(changes.begin(), changes.end(), [](const Change& c) { return !c.object; });
     if (is_less && held_) prune_.arm_if_idle(kPruneAfter);
@@ -329,15 +365,23 @@ class FolderSource final : public Source {
       auto taken = status_.acquire_lease(lease_);
       if (taken) {
         held_ = *std::move(taken);
-        lease_fault_.clear();
+        mend_lease();
         if (is_synced_) prune_.arm_if_idle(kPruneAfter);
         lease_changed_(true);
       } else if (taken.error().code != Errc::conflict && taken.error().what != lease_fault_) {
+        mend_lease();
         lease_fault_ = taken.error().what;
-        handlers_.fault({files_.full(std::string(kStatusDir)), "", "", lease_fault_});
+        handlers_.fault(lease_fault());
       }
     }
     lease_timer_.arm(kRetry);
+  }
+
+  Fault lease_fault() const { return {files_.full(std::string(kStatusDir)), "", "", lease_fault_}; }
+  void mend_lease() {
+    if (lease_fault_.empty()) return;
+    mended(lease_fault());
+    lease_fault_.clear();
   }
 
   /// Overlays outlive their object for a second, and for as long as anything in the folder cannot be read: an address
@@ -355,6 +399,7 @@ class FolderSource final : public Source {
   FolderOptions options_;
   FolderFiles files_;
   StatusDir status_;
+  const std::string own_namespace_;
   std::optional<FolderStore> store_;
   Handlers handlers_;
 
@@ -362,7 +407,7 @@ class FolderSource final : public Source {
   std::set<std::string> gone_;  // removals that wait for settle_
   std::unordered_map<std::string, Known> known_;
   std::map<std::string, Fault> overlay_faults_;
-  std::set<std::string> told_;  // faults of directories; "" is the folder itself
+  std::map<std::string, Fault> told_;  // of directories; "" is the folder itself
   bool is_lost_ = false;
   bool is_posted_ = false;
   bool is_synced_ = false;

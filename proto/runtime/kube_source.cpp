@@ -16,9 +16,12 @@
 #include "proto/base/log.h"
 #include "proto/kube/watch.h"
 #include "proto/runtime/backoff.h"
+#include "proto/runtime/kube_statuses.h"
 #include "proto/runtime/object_codec.h"
+#include "proto/runtime/quiet.h"
 #include "proto/runtime/state_file.h"
 #include "proto/runtime/token_bucket.h"
+#include "proto/runtime/wall_time.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -38,9 +41,6 @@ constexpr int kSaveShare = 20;  // a save may cost a twentieth of the time
 constexpr std::size_t kEventsInFlight = 4;
 constexpr Duration kReleaseWithin = seconds(2);
 
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 std::int64_t wall_micros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -53,22 +53,6 @@ class Random {
 
  private:
   std::mt19937_64 engine_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
-};
-
-/// What a server said with Retry-After holds for everything that is asked of it.
-class Quiet {
- public:
-  explicit Quiet(Loop& loop) : loop_(loop) {}
-  void keep(Duration most) {
-    if (most <= Duration{}) return;
-    log::debug("api_asks_for_quiet", {{"ms", fairlead::milliseconds(most)}});
-    until_ = std::max(until_, loop_.now() + most);
-  }
-  Duration left() const { return std::max(Duration{}, until_ - loop_.now()); }
-
- private:
-  Loop& loop_;
-  TimePoint until_{};
 };
 
 /// What is kept of an object.
@@ -92,8 +76,7 @@ class Reflector {
     Random& random;
     Scope scope;
     std::function<void(Change)> changed;
-    std::function<void(Fault)> fault;
-    std::function<void(Fault)> mended;
+    std::function<void(Fault, bool is_mended)> fault;
     std::function<void()> listed;    // each time
     std::function<void()> answered;  // the server is there
     std::function<void(api::Kind)> dirty;  // what is kept has changed
@@ -148,14 +131,10 @@ class Reflector {
     started_ = owner_.loop.now();
     continuation_.clear();
     list_version_.clear();
-    expect_all();
-    next_page();
-  }
-
-  void expect_all() {
     unseen_.clear();
     for (const auto& [name, held] : held_) unseen_.insert(name);
     for (const auto& [name, fault] : refused_) unseen_.insert(name);
+    next_page();
   }
 
   void next_page() {
@@ -174,6 +153,7 @@ class Reflector {
     if (!page) return list_failed({0, page.error().what, "", "", {}});
     owner_.answered();
     is_absent_ = false;
+    can_list();
     for (Arrival& arrival : page->arrivals) {
       unseen_.erase(arrival.name);
       accept(std::move(arrival));
@@ -189,13 +169,14 @@ class Reflector {
     for (const kube::Name& name : std::exchange(unseen_, {})) remove(name);
     version_ = list_version_;
     is_listed_ = true;
-    if (!told_.empty()) owner_.mended(unlisted(std::exchange(told_, {})));
     if (!is_absent_) backoff_.reset();
     log::debug("listed", {{"kind", name(kind_)},
                           {"objects", held_.size()},
                           {"ms", fairlead::milliseconds(owner_.loop.now() - started_)}});
     owner_.listed();
-    if (!is_absent_) watch();
+    if (is_absent_) return;
+    if (owner_.quiet.left() > Duration{}) wait("watch", "the API server asks to be left alone", {});
+    else watch();
   }
 
   void list_failed(const Answer& answer) {
@@ -221,7 +202,9 @@ class Reflector {
     }
     list_version_.clear();
     continuation_.clear();
-    expect_all();
+    unseen_.clear();
+    for (const auto& [name, held] : held_) unseen_.insert(name);
+    for (const auto& [name, fault] : refused_) unseen_.insert(name);
     finish_list();
     is_waiting_ = true;
     retry_.arm(kNoCrdRetry);
@@ -230,10 +213,17 @@ class Reflector {
   /// A refusal is the user's business: once for each text.
   void tell(const Answer& answer) {
     if (answer.status == 0 || answer.status >= 500 || answer.status == 429) return;
-    if (std::exchange(told_, answer.what) == answer.what) return;
-    owner_.fault(unlisted(answer.what));
+    if (told_ == answer.what) return;
+    can_list();
+    told_ = answer.what;
+    owner_.fault(list_fault(), false);
   }
-  Fault unlisted(const std::string& why) const { return {"", std::string(name(kind_)), "", "cannot be listed: " + why}; }
+  Fault list_fault() const { return {"", std::string(name(kind_)), "", "cannot be listed: " + told_}; }
+  void can_list() {
+    if (told_.empty()) return;
+    owner_.fault(list_fault(), true);
+    told_.clear();
+  }
 
   void wait(const char* what, const std::string& why, Duration duration) {
     log::debug("retry", {{"kind", name(kind_)}, {"of", what}, {"what", why}, {"ms", fairlead::milliseconds(duration)}});
@@ -249,7 +239,7 @@ class Reflector {
     ApiClient::StreamHandlers handlers;
     handlers.opened = [this] {
       is_open_ = true;
-      told_.clear();
+      can_list();
       owner_.answered();
       if (refusal_) watch_ended(refusal_->error, std::string(refusal_->message));
     };
@@ -303,15 +293,14 @@ class Reflector {
 
   void accept(Arrival arrival) {
     if (arrival.is_gone) return remove(arrival.name);
+    const auto refused = refused_.find(arrival.name);
+    if (arrival.fault && refused != refused_.end() && refused->second == *arrival.fault) return;  // a list says it again
+    mend(arrival.name);
     if (arrival.fault) {
-      const auto found = refused_.find(arrival.name);
-      if (found != refused_.end() && found->second == *arrival.fault) return;  // a list says it again
-      settle(arrival.name);
-      refused_.insert_or_assign(arrival.name, *arrival.fault);
-      owner_.fault(*arrival.fault);
+      owner_.fault(*arrival.fault, false);
+      refused_.emplace(std::move(arrival.name), *std::move(arrival.fault));
       return;
     }
-    settle(arrival.name);
     const auto [at, is_new] = held_.try_emplace(arrival.name);
     Held& held = at->second;
     const bool is_same = !is_new && held.bytes == arrival.bytes;
@@ -323,13 +312,15 @@ class Reflector {
     owner_.dirty(kind_);
   }
 
-  /// What was refused of this name is not there any more.
-  void settle(const kube::Name& name) {
-    if (auto found = refused_.extract(name)) owner_.mended(std::move(found.mapped()));
+  void mend(const kube::Name& name) {
+    const auto refused = refused_.find(name);
+    if (refused == refused_.end()) return;
+    owner_.fault(std::move(refused->second), true);
+    refused_.erase(refused);
   }
 
   void remove(const kube::Name& name) {
-    settle(name);
+    mend(name);
     if (held_.erase(name) == 0) return;
     owner_.changed(Change{{kind_, name}, std::nullopt});
     owner_.dirty(kind_);
@@ -339,6 +330,7 @@ class Reflector {
   const std::string selector_;
   Owner& owner_;
   HeldMap held_;
+  std::map<kube::Name, Fault> refused_;  // whose newest version cannot be read
   std::string version_;  // where the next watch begins
 
   bool is_listing_ = false;
@@ -346,7 +338,6 @@ class Reflector {
   bool is_absent_ = false;
   bool is_waiting_ = false;
   TimePoint started_{};
-  std::map<kube::Name, Fault> refused_;  // the newest version of these cannot be read
   std::set<kube::Name> unseen_;  // known, and not in the list so far
   std::string continuation_, list_version_;
   std::string told_;
@@ -413,16 +404,16 @@ class KubeSource final : public Source {
         owner_{loop,
                *client_,
                random_,
-               Scope{options_.group, options_.metallb_namespace,
-                     options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns},
+               Scope{options_.group, options_.metallb_namespace, own_namespace()},
                [this](Change change) { collect(std::move(change)); },
-               [this](Fault fault) { collect_fault(std::move(fault), false); },
-               [this](Fault fault) { collect_fault(std::move(fault), true); },
+               [this](Fault fault, bool is_mended) { collect_fault(std::move(fault), is_mended); },
                [this] { on_listed(); },
                [this] { on_answered(); },
                [this](api::Kind kind) { on_dirty(kind); },
                quiet_},
         bucket_(options_.writes_per_second, options_.write_burst),
+        statuses_({.group = options_.group, .ns = own_namespace(), .manager = options_.reporting.component, .owner = options_.owner},
+                  {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
         write_timer_(loop, [this] { pump(); }),
         event_timer_(loop, [this] { flush_events(); }),
         restore_timer_(loop, [this] { restore(); }),
@@ -437,6 +428,7 @@ class KubeSource final : public Source {
 
   ~KubeSource() override {
     queue_.clear();
+    statuses_.clear();
     release();
     if (writer_ && is_saved_dirty_ && is_complete()) writer_->save_now(state_bytes());
     reflectors_.clear();
@@ -465,6 +457,12 @@ class KubeSource final : public Source {
     pump_later();
   }
 
+  void write(const StatusObject& object, Done done) override { statuses_.write(object, std::move(done)); }
+  void remove(StatusKind kind, const std::string& name, Done done) override { statuses_.remove(kind, name, std::move(done)); }
+  void list(StatusKind kind, std::string label, std::string value, Listed done) override {
+    statuses_.list(kind, label, value, std::move(done));
+  }
+
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
     if (auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*std::move(write));
     arm_events();
@@ -491,6 +489,9 @@ class KubeSource final : public Source {
     Done done;
   };
 
+  /// Of the objects that are neither the cluster's nor a user's.
+  const std::string& own_namespace() const { return options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns; }
+
   /// Posts; the task is dropped when the source ends before.
   void later(std::function<void()> task) {
     loop_.post([alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
@@ -505,8 +506,8 @@ class KubeSource final : public Source {
     changes_.push_back(std::move(change));
     deliver_later();
   }
-  void collect_fault(Fault fault, bool is_over) {
-    faults_.emplace_back(std::move(fault), is_over);
+  void collect_fault(Fault fault, bool is_mended) {
+    faults_.emplace_back(std::move(fault), is_mended);
     deliver_later();
   }
   void deliver_later() {
@@ -514,8 +515,8 @@ class KubeSource final : public Source {
   }
   void deliver() {
     is_delivery_posted_ = false;
-    for (const auto& [fault, is_over] : std::exchange(faults_, {})) {
-      if (!is_over) handlers_.fault(fault);
+    for (const auto& [fault, is_mended] : std::exchange(faults_, {})) {
+      if (!is_mended) handlers_.fault(fault);
       else if (handlers_.mended) handlers_.mended(fault);
     }
     if (!changes_.empty()) {
@@ -865,18 +866,22 @@ class KubeSource final : public Source {
                       if (written) election_->was_written(*written, sent, now);
                       else if (answer.status == 409) election_->was_conflict(now);
                       else lease_failed(answer);
-                      if (written) lease_told_.clear();
+                      if (written && !lease_told_.empty()) collect_fault(lease_fault(std::exchange(lease_told_, "")), true);
                       check_lead();
                       compete();
                     };
                   });
   }
 
+  Fault lease_fault(const std::string& why) const { return {"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + why}; }
+
   void lease_failed(const Answer& answer) {
     quiet_.keep(answer.retry_after);
     election_->has_failed(loop_.now(), quiet_.left());
-    if (answer.status == 0 || std::exchange(lease_told_, answer.what) == answer.what) return;
-    collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what}, false);
+    if (answer.status == 0 || lease_told_ == answer.what) return;
+    if (!lease_told_.empty()) collect_fault(lease_fault(lease_told_), true);
+    lease_told_ = answer.what;
+    collect_fault(lease_fault(answer.what), false);
   }
 
   /// Leading is being able to write.
@@ -917,7 +922,7 @@ class KubeSource final : public Source {
   std::vector<std::unique_ptr<Reflector>> reflectors_;
 
   std::vector<Change> changes_;
-  std::vector<std::pair<Fault, bool>> faults_;  // in their order; true: it is over
+  std::vector<std::pair<Fault, bool>> faults_;  // and whether it is mended
   bool is_delivery_posted_ = false;
   bool is_all_listed_ = false;
   bool is_sync_due_ = false;
@@ -933,6 +938,7 @@ class KubeSource final : public Source {
   std::deque<Job> queue_;
   std::size_t in_flight_ = 0;
   bool is_pump_posted_ = false;
+  KubeStatuses statuses_;
 
   EventLimiter events_;
   std::deque<EventWrite> waiting_events_;

@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <deque>
-
 #include "proto/runtime/object_codec.h"
 #include "proto/runtime/state_file.h"
+#include "tests/support/fake_client.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -16,46 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using kube::Json;
-
-struct FakeStream;
-
-/// What was asked is recorded; the test answers.
-struct FakeClient final : ApiClient {
-  struct Asked {
-    ApiRequest request;
-    std::function<Task(ApiReply)> on_pool;
-  };
-  explicit FakeClient(Loop& the_loop) : loop(the_loop) {}
-  void send(ApiRequest request, std::function<Task(ApiReply)> on_pool) override {
-    asked.push_back({std::move(request), std::move(on_pool)});
-    if (on_asked) loop.post([this] { if (on_asked) on_asked(); });
-  }
-  std::unique_ptr<ApiStream> open(std::string path, StreamHandlers handlers) override;
-  void learn_servers(std::vector<ApiServer> servers) override { learned = std::move(servers); }
-  bool drain(Duration) override { return true; }
-
-  Loop& loop;
-  std::deque<Asked> asked;
-  std::vector<FakeStream*> streams;  // open ones
-  std::vector<std::string> watched;  // all paths
-  std::vector<ApiServer> learned;
-  std::function<void()> on_asked;
-  bool is_opening = true;  // watches are answered with status 200
-};
-
-struct FakeStream final : ApiStream {
-  FakeStream(FakeClient& c, ApiClient::StreamHandlers h) : client(c), handlers(std::move(h)) { client.streams.push_back(this); }
-  ~FakeStream() override { std::erase(client.streams, this); }
-  FakeClient& client;
-  ApiClient::StreamHandlers handlers;
-};
-
-std::unique_ptr<ApiStream> FakeClient::open(std::string path, StreamHandlers handlers) {
-  watched.push_back(std::move(path));
-  auto out = std::make_unique<FakeStream>(*this, std::move(handlers));
-  if (is_opening) loop.post([h = out->handlers] { h.opened(); });
-  return out;
-}
+using test::FakeClient;
+using test::FakeStream;
 
 class KubeSourceTest : public testing::Test {
  protected:
@@ -242,6 +203,17 @@ TEST_F(KubeSourceTest, AServerThatAsksForQuietIsWatchedAgainWhenItsTimeIsOver) {
   EXPECT_TRUE(client->asked.empty()) << "no list";
 }
 
+TEST_F(KubeSourceTest, WhatWasListedIsWatchedWhenTheTimeIsOverToo) {
+  open({}, {api::Kind::node, api::Kind::ip_address_pool});
+  auto nodes = next();
+  const TimePoint start = loop.now();
+  answer(nodes, 429, "slow down", "", milliseconds(900));
+  answer(next(), 200, page({pool("a", 1)}, "10"));
+  EXPECT_EQ(names(), std::vector<std::string>{"+a"});
+  until_watched(1);
+  EXPECT_GE(tenths(start), 9);
+}
+
 TEST_F(KubeSourceTest, ARefusedWatchIsJudgedByItsStatusNotByItsBody) {
   open({}, kPools);
   client->is_opening = false;
@@ -295,24 +267,44 @@ TEST_F(KubeSourceTest, ARefusedObjectLeavesTheLastGoodOne) {
   EXPECT_TRUE(mended.empty());
 }
 
-TEST_F(KubeSourceTest, AFaultThatIsOverIsToldToBe) {
+TEST_F(KubeSourceTest, WhatIsReadableAgainOrGoneIsSaid) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1), pool("b", 2, "x"), pool("c", 3, "y"), pool("d", 4, "z")}, "10"));
+  const std::vector<Fault> all = faults;
+  ASSERT_EQ(all.size(), 3U);
+  say(event("MODIFIED", pool("a", 11, "nonsense")));
+  say(event("MODIFIED", pool("a", 12)));  // as it was before: no change, and readable again
+  ASSERT_EQ(faults.size(), 4U);
+  EXPECT_EQ(mended, std::vector<Fault>{faults[3]});
+  say(event("DELETED", pool("b", 13, "x")));  // never readable
+  say(event("MODIFIED", pool("c", 14, "w")));
+  EXPECT_EQ(mended, (std::vector<Fault>{faults[3], all[0], all[1]}));
+  EXPECT_EQ(faults.size(), 5U) << "wrong in another way";
+  say(event("ERROR", R"({"code":410})"));
+  answer(next(), 200, page({pool("a", 12), pool("d", 15)}, "40"));
+  EXPECT_EQ(mended, (std::vector<Fault>{faults[3], all[0], all[1], all[2], faults[4]}));
+}
+
+TEST_F(KubeSourceTest, AListThatIsAllowedAgainIsSaid) {
   open({}, kPools);
   answer(next(), 403, R"({"message":"forbidden"})");
-  answer(next(), 200, page({pool("a", 1, "nonsense"), pool("b", 2, "nonsense"), pool("c", 3, "nonsense")}, "10"));
-  ASSERT_EQ(faults.size(), 4U);
-  ASSERT_EQ(mended.size(), 1U);
-  EXPECT_EQ(mended[0], faults[0]) << "it can be listed";
-  say(event("MODIFIED", pool("a", 11)));
-  say(event("DELETED", pool("b", 12, "nonsense")));
-  EXPECT_EQ(mended, (std::vector<Fault>{faults[0], faults[1], faults[2]})) << "corrected, or gone without ever having been readable";
-  say(event("MODIFIED", pool("c", 13, "other nonsense")));
-  ASSERT_EQ(mended.size(), 4U);
-  EXPECT_EQ(mended[3], faults[3]) << "another fault takes its place";
-  EXPECT_EQ(faults.size(), 5U);
-  say(event("ERROR", R"({"code":410})"));
-  answer(next(), 200, page({pool("a", 11)}, "40"));
-  ASSERT_EQ(mended.size(), 5U);
-  EXPECT_EQ(mended[4], faults[4]) << "not in the list any more";
+  answer(next(), 403, R"({"message":"forbidden, by others"})");
+  ASSERT_EQ(faults.size(), 2U);
+  EXPECT_EQ(mended, std::vector<Fault>{faults[0]});
+  answer(next(), 200, page({}, "10"));
+  EXPECT_EQ(mended, faults);
+}
+
+TEST_F(KubeSourceTest, StatusObjectsGoToTheOwnNamespace) {
+  KubeOptions options;
+  options.ns = "lb";
+  options.reporting.component = "fairlead-speaker";
+  open(options, kPools);
+  answer(next(), 200, page({}, "10"));
+  source->write({"l2-web", {{"node", "a"}}, L2Status{"a", "web", "default", {}}}, nullptr);
+  EXPECT_EQ(next().request.path, "/apis/fairlead.io/v1/namespaces/lb/servicel2statuses/l2-web?fieldManager=fairlead-speaker&force=true&timeout=4s");
+  source->remove(StatusKind::configuration_state, "speaker-a", nullptr);
+  EXPECT_EQ(next().request.path, "/apis/fairlead.io/v1/namespaces/lb/configurationstates/speaker-a?timeout=4s");
 }
 
 TEST_F(KubeSourceTest, SpeakersAskForProxiedServicesOnly) {
