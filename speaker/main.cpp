@@ -7,6 +7,7 @@
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
 ///
 ///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
+///                          +--faults, announcements--+--states--> BgpReporter --Events--> source
 ///
 /// A node answers for a VIP only after its first acknowledged sync: whoever draws traffic can forward it.
 #include <unistd.h>
@@ -22,7 +23,6 @@
 #include "proto/runtime/open_source.h"
 #include "speaker/bgp/bird_driver.h"
 #include "speaker/bgp/bird_keeper.h"
-#include "speaker/core/bgp_sessions.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/feed/bgp_feed.h"
 #include "speaker/feed/feed.h"
@@ -31,6 +31,7 @@
 #include "speaker/link/link_monitor.h"
 #include "speaker/link/sysctls.h"
 #include "speaker/nft/data_plane.h"
+#include "speaker/report/bgp_reporter.h"
 #include "speaker/report/reporter.h"
 
 namespace fairlead::speaker {
@@ -184,26 +185,24 @@ int keep_bird(const Flags& flags) {
   return loop.run();
 }
 
-/// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the source is told how it goes.
+/// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the reporter tells how it goes.
 class Bgp {
  public:
   Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source)
-      : source_(source),
+      : reporter_(source),
         feed_(loop,
               {.node = flags.node,
                .listen_port = static_cast<std::uint16_t>(flags.bgp_listen_port),
                .drain = std::chrono::seconds(flags.bgp_drain_seconds)},
               planner,
               {.want = [this](BgpWant want) { driver_.set(std::move(want)); },
-               .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { told(about, reason, what); },
-               .announced = [](const kube::Name& service, const std::vector<std::string>& peers) { announced(service, peers); }}),
+               .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { reporter_.told(about, reason, what); },
+               .announced = [this](const kube::Name& service, const std::vector<std::string>& peers) { reporter_.announced(service, peers); }}),
         driver_(loop, flags.bird,
-                {.link = [](LinkState state, const std::string& what) { link(state, what); },
-                 .reported = [this](const BirdReport& report) { reported(report); },
+                {.link = [this](LinkState state, const std::string& what) { reporter_.link(state, what); },
+                 .reported = [this](const BirdReport& report) { reporter_.reported(report, feed_.peers()); },
                  .refused = [this](const std::vector<BirdRefusal>& all) { refused(all); },
-                 .applied = [](std::uint64_t round, Duration took) {
-                   log::info("bird_configured", {{"round", static_cast<unsigned long>(round)}, {"ms", milliseconds(took)}});
-                 },
+                 .applied = [this](std::uint64_t round, Duration took) { reporter_.applied(round, took); },
                  .learnt = [this](bool has_bfd) { feed_.set_bfd_built_in(has_bfd); }}) {}
 
   Result<void> begin(const std::string& node) {
@@ -214,60 +213,16 @@ class Bgp {
   BgpFeed& feed() { return feed_; }
 
  private:
-  static void link(LinkState state, const std::string& what) {
-    log::write(state == LinkState::ready ? log::Level::info : log::Level::warn, "bird_link", {{"state", name(state)}, {"what", what}});
-  }
-  static void announced(const kube::Name& service, const std::vector<std::string>& peers) {
-    std::string all;
-    for (const std::string& p : peers) all += (all.empty() ? "" : ",") + p;
-    log::info(peers.empty() ? "bgp_withdraw" : "bgp_announce", {{"service", service.str()}, {"peers", all}});
-  }
-  void told(const api::Key& about, const std::string& reason, const std::string& what) {
-    if (reason.empty()) {
-      log::info("bgp_object_good", {{"object", about.str()}});
-      return;
-    }
-    log::warn("bgp_object_refused", {{"object", about.str()}, {"reason", reason}, {"what", what}});
-    source_.event(about, runtime::EventType::warning, "InvalidConfiguration", what + " (" + reason + "; what ran before goes on)");
-  }
   void refused(const std::vector<BirdRefusal>& all) {
+    reporter_.refused(all);
     std::vector<std::pair<std::string, std::string>> peers;
-    for (const BirdRefusal& r : all) {
-      log::warn("bird_refused", {{"peer", r.symbol}, {"what", r.what}});
-      peers.emplace_back(r.symbol, r.what);
-    }
+    for (const BirdRefusal& r : all) peers.emplace_back(r.symbol, r.what);
     feed_.set_refusals(peers);
   }
-  void reported(const BirdReport& report) {
-    std::set<std::string> symbols;
-    for (const auto& [symbol, peer] : feed_.peers()) symbols.insert(symbol);
-    auto now = sessions_of(report.protocols, report.bfd.sessions, symbols);
-    for (const SessionChange& c : changes_of(sessions_, now)) session_changed(c);
-    sessions_ = std::move(now);
-  }
-  void session_changed(const SessionChange& change) {
-    using What = SessionChange::What;
-    const auto found = feed_.peers().find(change.symbol);
-    const std::string peer = found == feed_.peers().end() ? change.symbol : found->second.name;
-    const auto tell = [&](const char* event, runtime::EventType type, const char* reason, const std::string& what) {
-      const std::string hint(remedy(what));
-      log::write(type == runtime::EventType::normal ? log::Level::info : log::Level::warn, event, {{"peer", peer}, {"what", what}, {"remedy", hint}});
-      if (found == feed_.peers().end()) return;
-      source_.event({api::Kind::bgp_peer, found->second}, type, reason, hint.empty() ? what : what + ": " + hint);
-    };
-    switch (change.what) {
-      case What::up: return tell("bgp_up", runtime::EventType::normal, "BGPSessionUp", "the session is established");
-      case What::down: return tell("bgp_down", runtime::EventType::warning, "BGPSessionDown", change.why);
-      case What::failing: return tell("bgp_failing", runtime::EventType::warning, "BGPSessionFailing", change.why);
-      case What::bfd_up: return tell("bfd_up", runtime::EventType::normal, "BFDSessionUp", "BFD is up");
-      case What::bfd_down: return tell("bfd_down", runtime::EventType::warning, "BFDSessionDown", "BFD is down: a failure will not be noticed quickly");
-    }
-  }
 
-  runtime::Source& source_;
+  BgpReporter reporter_;
   BgpFeed feed_;
   BirdDriver driver_;
-  std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
 };
 
 int run(const Flags& flags) {

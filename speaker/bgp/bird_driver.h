@@ -31,21 +31,6 @@ struct BirdOptions {
   Duration deadline = std::chrono::seconds(5);
 };
 
-/// What BIRD answered to a poll.
-struct BirdReport {
-  bird::Version version;
-  bird::Status status;
-  std::vector<bird::Protocol> protocols;  // ours
-  bird::BfdReport bfd;
-};
-
-/// What BIRD does not take. `symbol` "": not one peer's fault.
-struct BirdRefusal {
-  std::string symbol;
-  std::string what;  // in BIRD's words: file, line, message; it quotes no line
-  bool operator==(const BirdRefusal&) const = default;
-};
-
 class BirdDriver {
  public:
   struct Handlers {

@@ -93,6 +93,11 @@ void RouteTable::refresh() {
     const auto found = routes_.find(p);
     if (found == routes_.end()) continue;
     render(p, found->second);
+    if (found->second.conflicts.empty()) {
+      disputed_.erase(p);
+    } else {
+      disputed_.insert(p);
+    }
     if (found->second.by_service.empty()) routes_.erase(found);
   }
   dirty_.clear();
@@ -117,7 +122,10 @@ std::vector<bird::Attributes> RouteTable::sets() {
 std::vector<RouteConflict> RouteTable::conflicts() {
   refresh();
   std::vector<RouteConflict> out;
-  for (const auto& [prefix, route] : routes_) out.insert(out.end(), route.conflicts.begin(), route.conflicts.end());
+  for (const Prefix& p : disputed_) {
+    const auto& here = routes_.at(p).conflicts;
+    out.insert(out.end(), here.begin(), here.end());
+  }
   return out;
 }
 

@@ -50,6 +50,7 @@ class RouteTable {
   std::map<Prefix, Route> routes_;
   std::map<kube::Name, std::vector<Prefix>> prefixes_;
   std::set<Prefix> dirty_;
+  std::set<Prefix> disputed_;  // routes with conflicts
   std::map<bird::Attributes, int> sets_;
   std::uint64_t version_ = 0;
 };

@@ -19,6 +19,8 @@
 
 namespace fairlead::speaker {
 
+inline constexpr std::string_view kConflict = "conflictingAdvertisements";
+
 struct BgpFeedOptions {
   std::string node;
   std::uint16_t listen_port = bird::kBgpPort;
@@ -30,7 +32,8 @@ class BgpFeed {
  public:
   struct Handlers {
     std::function<void(BgpWant)> want;
-    /// Something about an object turned bad or changed in being bad; reason "": it is good again.
+    /// Something about an object turned bad or changed in being bad; reason "": it is good again. About a Service: its
+    /// advertisements do not agree, in themselves or with another Service's of the same prefix (kConflict).
     std::function<void(const api::Key& about, const std::string& reason, const std::string& what)> told;
     /// Which peers are told of which Service (names, sorted); only what changed. Empty: none any more.
     std::function<void(const kube::Name& service, const std::vector<std::string>& peers)> announced;
@@ -57,6 +60,8 @@ class BgpFeed {
   void refresh_peers();
   void refresh_service(const kube::Name& name);
   void refresh_drain();
+  /// What Services' advertisements disagree in; answers whether that changed.
+  bool refresh_conflicts();
   void tell_problems();
   BgpWant want();
 
@@ -84,9 +89,12 @@ class BgpFeed {
   struct Told {
     BgpReason reason = BgpReason::announced;
     std::vector<std::string> peers;
+    std::string conflict;  // a sentence
     bool operator==(const Told&) const = default;
   };
   std::map<kube::Name, Told> services_;
+  std::set<kube::Name> disputed_;                // Services whose own advertisements do not agree
+  std::map<kube::Name, std::string> conflicts_;  // of Services, with a sentence
   RouteTable table_;
   std::optional<BgpWant> last_;
   std::uint64_t last_version_ = 0;

@@ -1,0 +1,39 @@
+#pragma once
+/// Tells users how BGP goes: log lines, and Events on BGPPeers, BGPAdvertisements and Services. It is told by the feed what
+/// is said badly, and by BIRD's shell what BIRD does; each thing is told once, when it begins and when it ends. Thread: the loop's.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/base/clock.h"
+#include "proto/runtime/source.h"
+#include "speaker/core/bgp_sessions.h"
+#include "speaker/core/bird_report.h"
+
+namespace fairlead::speaker {
+
+class BgpReporter {
+ public:
+  using Peers = std::map<std::string, kube::Name>;  // by symbol
+
+  explicit BgpReporter(runtime::Source& source) : source_(source) {}
+
+  // From the feed.
+  void announced(const kube::Name& service, const std::vector<std::string>& peers);
+  /// Something about an object turned bad or changed in being bad; reason "": it is good again.
+  void told(const api::Key& about, const std::string& reason, const std::string& what);
+
+  // From BIRD's shell.
+  void link(LinkState state, const std::string& what);
+  void refused(const std::vector<BirdRefusal>& all);
+  void applied(std::uint64_t round, Duration took);
+  void reported(const BirdReport& report, const Peers& peers);
+
+ private:
+  void session_changed(const SessionChange& change, const Peers& peers);
+
+  runtime::Source& source_;
+  std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
+};
+
+}  // namespace fairlead::speaker
