@@ -5,6 +5,7 @@
 ///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
 ///                        +--announcements--> Reporter --Events--> source
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
+///   all of them --figures, when asked--> Metrics --text--> MetricsServer
 ///
 ///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
 ///                          +--faults, announcements--+--states--> BgpReporter --Events--> source
@@ -16,10 +17,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include "proto/base/log.h"
 #include "proto/runtime/loop.h"
+#include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
 #include "speaker/bgp/bird_driver.h"
 #include "speaker/bgp/bird_keeper.h"
@@ -32,6 +35,7 @@
 #include "speaker/link/sysctls.h"
 #include "speaker/nft/data_plane.h"
 #include "speaker/report/bgp_reporter.h"
+#include "speaker/report/metrics.h"
 #include "speaker/report/reporter.h"
 
 namespace fairlead::speaker {
@@ -53,6 +57,7 @@ struct Flags {
   bool keep_bird = false;
   std::string bird_program = "/usr/sbin/bird";
   int bgp_drain_after_seconds = 300;
+  std::string metrics_address = "127.0.0.1:7480";
   std::string log_level = "info";
   bool init_only = false;
   std::string sysctl_root{kSysctlRoot};
@@ -62,6 +67,10 @@ struct Flags {
 int fault(const std::string& what) {
   std::fprintf(stderr, "fairlead-speaker: %s\n", what.c_str());
   return kStartupFault;
+}
+
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 std::string host_name() {
@@ -211,6 +220,11 @@ class Bgp {
     return driver_.begin(router_id(unknown));
   }
   BgpFeed& feed() { return feed_; }
+  Metrics::Bgp figures() const {
+    Metrics::Bgp out = reporter_.figures(feed_.peers());
+    out.each_announced = [this](const auto& visit) { feed_.each_announced(visit); };
+    return out;
+  }
 
  private:
   void refused(const std::vector<BirdRefusal>& all) {
@@ -259,8 +273,8 @@ int run(const Flags& flags) {
   const NodeReadiness liveness;
   Planner planner;
   Announcer announcer(loop, std::move(*excluded));
-  Reporter reporter(loop, **source, flags.node, announcer.excluded());
-
+  std::optional<Reporter> reporter;
+  Metrics metrics;
   std::unique_ptr<Bgp> bgp;
   if (!flags.bird.socket.empty()) {
     bgp = std::make_unique<Bgp>(loop, flags, planner, **source);
@@ -271,20 +285,27 @@ int run(const Flags& flags) {
   Feed feed({flags.node, *data_plane_flags}, planner, liveness,
             {.planned = [&] { if (data_plane) data_plane->changed(); },
              .vips = [&](std::map<Ip, std::vector<std::string>> vips) { announcer.set_vips(std::move(vips)); },
-             .announced = [&](const auto& announcements) { reporter.set_announcements(announcements); }});
+             .announced = [&](const auto&) { reporter->announcements_changed(); }});
+  reporter.emplace(loop, **source, flags.node, announcer.excluded(), feed.announcements());
+  bool is_loaded = false, is_synced = false;
   const auto synced = [&] {
+    is_synced = true;
     feed.synced();
     if (bgp) bgp->feed().synced();
   };
   if (mode != Mode::off) {
     data_plane = std::make_unique<DataPlane>(loop, planner, std::move(*session),
-                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout}, synced);
+                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout},
+                                             DataPlane::Handlers{
+                                                 .synced = synced,
+                                                 .settled = [&](const DataPlane::Counts& counts, Duration took) { metrics.settled(counts.batches, counts.elements, took, wall_seconds()); },
+                                                 .failed = [&](std::string_view error) { metrics.data_plane_failed(error); }});
   }
 
   std::unique_ptr<LinkMonitor> links;
   auto opened = LinkMonitor::open(loop, [&] {
     announcer.set_links(links->links(), links->addresses());
-    reporter.set_links(links->links(), links->addresses());
+    reporter->set_links(links->links(), links->addresses());
     HostAddresses host;
     for (const rtnl::Address& a : links->addresses()) {
       const auto link = links->links().find(a.index);
@@ -304,6 +325,19 @@ int run(const Flags& flags) {
   links = std::move(*opened);
   links->start();  // before the first plan: one without addresses would take the NodePorts away for a moment
 
+  const runtime::MetricsServer server(
+      loop, flags.metrics_address,
+      {.metrics = [&] {
+         return metrics.text({.node = flags.node,
+                              .announcements = feed.announcements(),
+                              .tally = announcer.tally(),
+                              .services = planner.services().size(),
+                              .elements = planner.table().have().size(),
+                              .is_loaded = is_loaded,
+                              .bgp = bgp ? std::optional(bgp->figures()) : std::nullopt});
+       },
+       .is_ready = [&] { return is_synced; }});
+
   using api::Kind;
   std::vector<Kind> kinds{Kind::service, Kind::endpoint_slice, Kind::node, Kind::service_cidr, Kind::ip_address_pool, Kind::l2_advertisement};
   if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
@@ -313,7 +347,10 @@ int run(const Flags& flags) {
                       feed.changes(std::move(c));
                       if (bgp) bgp->feed().settle();
                     },
-                    .synced = [&] { data_plane ? data_plane->begin() : synced(); },
+                    .synced = [&] {
+                      is_loaded = true;
+                      data_plane ? data_plane->begin() : synced();
+                    },
                     .fault = [](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
                     }});
@@ -363,6 +400,7 @@ int main(int argc, char** argv) {
   app.add_flag("--keep-bird", flags.keep_bird, "Run BIRD beside a speaker, and drain its routes when the speaker stays away; nothing else");
   app.add_option("--bird", flags.bird_program, "With --keep-bird: the program")->capture_default_str();
   app.add_option("--bgp-drain-after-seconds", flags.bgp_drain_after_seconds, "With --keep-bird: how long a speaker may be away")->capture_default_str()->check(CLI::Range(1, 86400));
+  app.add_option("--metrics-address", flags.metrics_address, "Where /metrics, /healthz and /readyz are shown; \"\": nowhere")->capture_default_str();
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--init-only", flags.init_only, "Raise the kernel settings that forwarding needs, and exit");
   app.add_option("--sysctl-root", flags.sysctl_root, "With --init-only: where the kernel settings are, if /proc/sys cannot be written here")->capture_default_str();

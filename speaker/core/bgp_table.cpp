@@ -51,6 +51,12 @@ void RouteTable::set(const kube::Name& service, std::vector<BgpWish> wishes) {
   }
 }
 
+bool RouteTable::covers(const kube::Name& service, const Ip& vip) const {
+  const auto found = prefixes_.find(service);
+  return found != prefixes_.end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&](const Prefix& p) { return p.contains(vip); });
+}
+
 void RouteTable::count(const bird::Attributes& set, int by) {
   const auto at = sets_.try_emplace(set, 0).first;
   at->second += by;

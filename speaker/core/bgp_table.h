@@ -29,6 +29,8 @@ class RouteTable {
   /// The file of a family: sorted by prefix, so equal routes are equal text.
   std::string text(Family family);
   std::size_t size() const { return routes_.size(); }
+  /// Whether one of the Service's prefixes holds the address.
+  bool covers(const kube::Name& service, const Ip& vip) const;
   /// The combinations of attributes in use.
   std::vector<bird::Attributes> sets();
   std::vector<RouteConflict> conflicts();

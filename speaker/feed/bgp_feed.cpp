@@ -120,6 +120,21 @@ void BgpFeed::synced() {
   settle();
 }
 
+std::vector<std::string> BgpFeed::peers_of(const kube::Name& service) const {
+  const auto found = services_.find(service);
+  return found == services_.end() ? std::vector<std::string>() : found->second.peers;
+}
+
+void BgpFeed::each_announced(const std::function<void(const kube::Name&, const Ip&)>& visit) const {
+  for (const auto& [name, told] : services_) {
+    const auto service = planner_.services().find(name);
+    if (told.peers.empty() || service == planner_.services().end()) continue;
+    for (const kube::Ingress& ingress : service->second.ingress) {
+      if (ingress.ip && ingress.is_vip && table_.covers(name, *ingress.ip)) visit(name, *ingress.ip);
+    }
+  }
+}
+
 void BgpFeed::refresh_drain() {
   const auto self = view_.nodes.find(options_.node);
   const bool is_excluded = self != view_.nodes.end() && self->second.meta.labels.contains(kExcludeLabel);

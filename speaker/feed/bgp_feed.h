@@ -54,6 +54,10 @@ class BgpFeed {
 
   /// By symbol: the BGPPeers of this node.
   const std::map<std::string, kube::Name>& peers() const { return symbols_; }
+  /// Which peers are told of the Service: names, sorted.
+  std::vector<std::string> peers_of(const kube::Name& service) const;
+  /// Each VIP that some peer is told of.
+  void each_announced(const std::function<void(const kube::Name& service, const Ip& vip)>& visit) const;
 
  private:
   void note(const runtime::Change& change);

@@ -32,6 +32,7 @@ void BgpReporter::told(const api::Key& about, const std::string& reason, const s
 }
 
 void BgpReporter::link(LinkState state, const std::string& what) {
+  link_ = state;
   log::write(state == LinkState::ready ? log::Level::info : log::Level::warn, "bird_link", {{"state", name(state)}, {"what", what}});
 }
 
@@ -49,10 +50,28 @@ void BgpReporter::reported(const BirdReport& report, const Peers& peers) {
   auto now = sessions_of(report.protocols, report.bfd.sessions, symbols);
   for (const SessionChange& c : changes_of(sessions_, now)) session_changed(c, peers);
   sessions_ = std::move(now);
+  std::erase_if(counts_, [&](const auto& entry) { return !peers.contains(entry.first); });
+}
+
+Metrics::Bgp BgpReporter::figures(const Peers& peers) const {
+  Metrics::Bgp out{link_, {}, nullptr};
+  for (const auto& [symbol, peer] : peers) {
+    Metrics::Peer one{peer.name, {}, 0, 0};
+    // What nobody can ask is not known to be up.
+    if (const auto found = sessions_.find(symbol); found != sessions_.end() && link_ == LinkState::ready) one.session = found->second;
+    if (const auto found = counts_.find(symbol); found != counts_.end()) {
+      one.downs = found->second.downs;
+      one.failures = found->second.failures;
+    }
+    out.peers.push_back(std::move(one));
+  }
+  return out;
 }
 
 void BgpReporter::session_changed(const SessionChange& change, const Peers& peers) {
   using What = SessionChange::What;
+  if (change.what == What::down) ++counts_[change.symbol].downs;
+  if (change.what == What::failing) ++counts_[change.symbol].failures;
   const auto found = peers.find(change.symbol);
   const std::string peer = found == peers.end() ? change.symbol : found->second.name;
   const auto tell = [&](const char* event, EventType type, const char* reason, const std::string& what) {

@@ -9,6 +9,7 @@
 #include "proto/runtime/source.h"
 #include "speaker/core/bgp_sessions.h"
 #include "speaker/core/bird_report.h"
+#include "speaker/report/metrics.h"
 
 namespace fairlead::speaker {
 
@@ -29,11 +30,19 @@ class BgpReporter {
   void applied(std::uint64_t round, Duration took);
   void reported(const BirdReport& report, const Peers& peers);
 
+  /// For metrics: how it is now. The VIPs are left out.
+  Metrics::Bgp figures(const Peers& peers) const;
+
  private:
   void session_changed(const SessionChange& change, const Peers& peers);
 
   runtime::Source& source_;
+  std::optional<LinkState> link_;
   std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
+  struct Counts {
+    std::uint64_t downs = 0, failures = 0;
+  };
+  std::map<std::string, Counts> counts_;  // by symbol
 };
 
 }  // namespace fairlead::speaker

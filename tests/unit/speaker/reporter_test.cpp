@@ -13,7 +13,7 @@ using namespace test;
 constexpr Duration kSettle = std::chrono::milliseconds(2);
 
 struct World {
-  World() { reporter = std::make_unique<Reporter>(*loop, source, "n1", excluded, kSettle); }
+  World() { reporter = std::make_unique<Reporter>(*loop, source, "n1", excluded, announcements, kSettle); }
 
   void links(bool has_address) {
     rtnl::Link eth0;
@@ -28,7 +28,8 @@ struct World {
     Announcement a;
     a.vip = ip(vip);
     a.node = "n1";
-    reporter->set_announcements({{named("web"), {a}}});
+    announcements = {{named("web"), {a}}};
+    reporter->announcements_changed();
   }
   /// Past the time that things may take to settle.
   void settle() {
@@ -45,6 +46,7 @@ struct World {
   std::unique_ptr<runtime::Loop> loop = std::move(runtime::Loop::create().value());
   FakeSource source{*loop};
   NamePatterns excluded = std::move(NamePatterns::compile({}).value());
+  Reporter::Announcements announcements;
   std::unique_ptr<Reporter> reporter;
 };
 
