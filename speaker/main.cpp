@@ -5,6 +5,7 @@
 ///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
 ///                        +--announcements--> Reporter --Events--> source
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
+///   Feed, BgpFeed, source, BgpReporter --changed Services, faults--> StatusWriter, ConfigState --statuses--> source
 ///   all of them --figures, when asked--> Metrics --text--> MetricsServer
 ///
 ///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
@@ -26,6 +27,7 @@
 #include "proto/runtime/open_source.h"
 #include "speaker/bgp/bird_driver.h"
 #include "speaker/bgp/bird_keeper.h"
+#include "speaker/core/bfd_port.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/feed/bgp_feed.h"
 #include "speaker/feed/feed.h"
@@ -35,8 +37,11 @@
 #include "speaker/link/sysctls.h"
 #include "speaker/nft/data_plane.h"
 #include "speaker/report/bgp_reporter.h"
+#include "speaker/report/config_state.h"
 #include "speaker/report/metrics.h"
 #include "speaker/report/reporter.h"
+#include "speaker/report/status_objects.h"
+#include "speaker/report/status_writer.h"
 
 namespace fairlead::speaker {
 namespace {
@@ -153,15 +158,15 @@ FoundMode look_for_proxies(NftSession& session) {
 }
 
 /// Decided once: a node whose forwarding changed by itself, because somebody else's program came or went, is nobody's wish.
-Mode decide_mode(Mode wanted, NftSession& session) {
+FoundMode decide_mode(Mode wanted, NftSession& session) {
   if (wanted != Mode::automatic) {
     log::info("mode", {{"mode", name(wanted)}, {"reason", "--mode"}});
-    return wanted;
+    return {wanted, "--mode", ""};
   }
   const FoundMode found = look_for_proxies(session);
   log::info("mode", {{"mode", name(found.mode)}, {"reason", found.because}});
   if (!found.remedy.empty()) log::warn("leftover_rules", {{"what", found.because}, {"remedy", found.remedy}});
-  return found.mode;
+  return found;
 }
 
 /// An old speaker may be on its way out: its anchor goes with its socket.
@@ -197,8 +202,11 @@ int keep_bird(const Flags& flags) {
 /// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the reporter tells how it goes.
 class Bgp {
  public:
-  Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source)
-      : reporter_(source),
+  /// `announced`: a Service whose peers are others now.
+  Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source, ConfigState& config,
+      std::function<void(const kube::Name&)> announced)
+      : is_own_bird_(!flags.bird.is_included),
+        reporter_(source, config),
         feed_(loop,
               {.node = flags.node,
                .listen_port = static_cast<std::uint16_t>(flags.bgp_listen_port),
@@ -206,13 +214,23 @@ class Bgp {
               planner,
               {.want = [this](BgpWant want) { driver_.set(std::move(want)); },
                .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { reporter_.told(about, reason, what); },
-               .announced = [this](const kube::Name& service, const std::vector<std::string>& peers) { reporter_.announced(service, peers); }}),
+               .announced = [this, announced = std::move(announced)](const kube::Name& service, const std::vector<std::string>& peers) {
+                 reporter_.announced(service, peers);
+                 announced(service);
+               }}),
         driver_(loop, flags.bird,
                 {.link = [this](LinkState state, const std::string& what) { reporter_.link(state, what); },
-                 .reported = [this](const BirdReport& report) { reporter_.reported(report, feed_.peers()); },
+                 .reported = [this](const BirdReport& report) {
+                   reporter_.reported(report, feed_.peers());
+                   if (feed_.wants_bfd()) look_at_bfd_port(report.bfd.support);
+                 },
                  .refused = [this](const std::vector<BirdRefusal>& all) { refused(all); },
                  .applied = [this](std::uint64_t round, Duration took) { reporter_.applied(round, took); },
-                 .learnt = [this](bool has_bfd) { feed_.set_bfd_built_in(has_bfd); }}) {}
+                 .learnt = [this](bird::BfdReport::Support bfd) {
+                   look_at_bfd_port(bfd);
+                   feed_.set_bfd_built_in(bfd != bird::BfdReport::Support::not_built);
+                 },
+                 .failed = [this](const std::string& what) { reporter_.failed(what); }}) {}
 
   Result<void> begin(const std::string& node) {
     BgpNode unknown;
@@ -234,6 +252,13 @@ class Bgp {
     feed_.set_refusals(peers);
   }
 
+  /// In somebody else's BIRD both use the same socket.
+  void look_at_bfd_port(bird::BfdReport::Support bfd) {
+    if (is_own_bird_) feed_.set_bfd_port_taken(bfd_port_.look(udp_sockets(kBfdPort), bfd == bird::BfdReport::Support::present));
+  }
+
+  const bool is_own_bird_;
+  BfdPort bfd_port_;
   BgpReporter reporter_;
   BgpFeed feed_;
   BirdDriver driver_;
@@ -258,7 +283,8 @@ int run(const Flags& flags) {
     if (done.error().code == Errc::denied) return fault(done.error().what + ": CAP_NET_ADMIN is needed");
     log::warn("no_anchor", {{"what", done.error().what}, {"means", "established connections may break when somebody flushes the ruleset"}});
   }
-  const Mode mode = data_plane_flags->mode = decide_mode(data_plane_flags->mode, **session);
+  const FoundMode found_mode = decide_mode(data_plane_flags->mode, **session);
+  const Mode mode = data_plane_flags->mode = found_mode.mode;
   if (mode == Mode::off) {
     // A kernel without nf_tables has no table of ours either.
     if (const auto removed = remove_tables(**session); !removed) log::warn("tables_not_removed", {{"what", removed.error().what}});
@@ -275,9 +301,14 @@ int run(const Flags& flags) {
   Announcer announcer(loop, std::move(*excluded));
   std::optional<Reporter> reporter;
   Metrics metrics;
+  std::optional<StatusWriter> statuses;
+  ConfigState config(flags.node, [&](runtime::StatusObject state) {
+    if (statuses) statuses->set_state(std::move(state));
+  });
   std::unique_ptr<Bgp> bgp;
   if (!flags.bird.socket.empty()) {
-    bgp = std::make_unique<Bgp>(loop, flags, planner, **source);
+    bgp = std::make_unique<Bgp>(loop, flags, planner, **source, config,
+                                [&](const kube::Name& service) { statuses->changed(runtime::StatusKind::service_bgp_status, service); });
     if (const auto done = bgp->begin(flags.node); !done) return fault("--bird-config-dir: " + done.error().what);
   }
 
@@ -285,13 +316,26 @@ int run(const Flags& flags) {
   Feed feed({flags.node, *data_plane_flags}, planner, liveness,
             {.planned = [&] { if (data_plane) data_plane->changed(); },
              .vips = [&](std::map<Ip, std::vector<std::string>> vips) { announcer.set_vips(std::move(vips)); },
-             .announced = [&](const auto&) { reporter->announcements_changed(); }});
+             .announced = [&](const std::vector<kube::Name>& services) {
+               reporter->announcements_changed();
+               for (const kube::Name& s : services) statuses->changed(runtime::StatusKind::service_l2_status, s);
+             }});
   reporter.emplace(loop, **source, flags.node, announcer.excluded(), feed.announcements());
-  bool is_loaded = false, is_synced = false;
+  statuses.emplace(loop, **source, StatusWriter::Options{.node = flags.node},
+                   StatusWriter::Handlers{
+                       .wanted = [&](runtime::StatusKind kind, const kube::Name& service) {
+                         if (kind == runtime::StatusKind::service_bgp_status) return bgp_status(service, flags.node, bgp ? bgp->feed().peers_of(service) : std::vector<std::string>());
+                         const auto found = feed.announcements().find(service);
+                         return found == feed.announcements().end() ? std::nullopt : l2_status(service, flags.node, found->second);
+                       },
+                       .written = [&](std::string_view failure) { metrics.status_written(failure); }});
+  config.set_note("mode " + std::string(name(mode)) + ": " + found_mode.because);
+  bool is_synced = false;
   const auto synced = [&] {
     is_synced = true;
     feed.synced();
     if (bgp) bgp->feed().synced();
+    statuses->begin();
   };
   if (mode != Mode::off) {
     data_plane = std::make_unique<DataPlane>(loop, planner, std::move(*session),
@@ -333,7 +377,9 @@ int run(const Flags& flags) {
                               .tally = announcer.tally(),
                               .services = planner.services().size(),
                               .elements = planner.table().have().size(),
-                              .is_loaded = is_loaded,
+                              .is_loaded = config.is_loaded(),
+                              .is_stale = config.is_stale(),
+                              .statuses_queued = statuses->queued(),
                               .bgp = bgp ? std::optional(bgp->figures()) : std::nullopt});
        },
        .is_ready = [&] { return is_synced; }});
@@ -343,16 +389,20 @@ int run(const Flags& flags) {
   if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
   (*source)->start(std::move(kinds),
                    {.changes = [&](std::vector<runtime::Change> c) {
+                      if (config.is_stale()) {
+                        for (const runtime::Change& change : c) config.set("source", change.key.str(), "");
+                      }
                       if (bgp) bgp->feed().note(c);
                       feed.changes(std::move(c));
                       if (bgp) bgp->feed().settle();
                     },
                     .synced = [&] {
-                      is_loaded = true;
+                      config.set_loaded();
                       data_plane ? data_plane->begin() : synced();
                     },
-                    .fault = [](const runtime::Fault& f) {
+                    .fault = [&](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
+                      config.set("source", f.object.empty() ? f.where : f.object, (f.field.empty() ? "" : f.field + ": ") + f.what);
                     }});
   log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();

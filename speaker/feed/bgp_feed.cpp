@@ -110,6 +110,13 @@ void BgpFeed::set_bfd_built_in(bool is_built_in) {
   settle();
 }
 
+void BgpFeed::set_bfd_port_taken(bool is_taken) {
+  if (node_.is_bfd_port_taken == is_taken) return;
+  node_.is_bfd_port_taken = is_taken;
+  all_dirty_ = true;
+  settle();
+}
+
 void BgpFeed::set_refusals(const std::vector<std::pair<std::string, std::string>>& refusals) {
   refusals_ = refusals;
   tell_problems();

@@ -49,6 +49,9 @@ class BgpFeed {
   void synced();
   void set_links(std::vector<Ip> addresses, std::vector<Prefix> connected);
   void set_bfd_built_in(bool is_built_in);
+  /// Another program of this node does BFD: ours would take its packets, or never get any.
+  void set_bfd_port_taken(bool is_taken);
+  bool wants_bfd() const { return decision_.wants_bfd; }
   /// What BIRD does not take of a peer; "" as the symbol: of the whole.
   void set_refusals(const std::vector<std::pair<std::string, std::string>>& refusals);
 

@@ -1,10 +1,15 @@
 #include "speaker/report/bgp_reporter.h"
 
 #include "proto/base/log.h"
+#include "speaker/core/bgp_peers.h"
 
 namespace fairlead::speaker {
 
 using runtime::EventType;
+
+namespace {
+constexpr const char* kOrigin = "bgp";
+}
 
 void BgpReporter::announced(const kube::Name& service, const std::vector<std::string>& peers) {
   std::string all;
@@ -13,6 +18,7 @@ void BgpReporter::announced(const kube::Name& service, const std::vector<std::st
 }
 
 void BgpReporter::told(const api::Key& about, const std::string& reason, const std::string& what) {
+  config_.set(kOrigin, about.str(), reason.empty() ? "" : reason + ": " + what);
   if (about.kind == api::Kind::service) {  // its advertisements do not agree
     if (reason.empty()) {
       log::info("bgp_conflict_solved", {{"service", about.name.str()}});
@@ -28,16 +34,27 @@ void BgpReporter::told(const api::Key& about, const std::string& reason, const s
     return;
   }
   log::warn("bgp_object_refused", {{"object", about.str()}, {"reason", reason}, {"what", what}});
+  if (reason == name(PeerFault::bfd_port_taken)) return source_.event(about, EventType::warning, "BFDPortTaken", what);
   source_.event(about, EventType::warning, "InvalidConfiguration", what + " (" + reason + "; what ran before goes on)");
 }
 
 void BgpReporter::link(LinkState state, const std::string& what) {
   link_ = state;
+  config_.set(kOrigin, "BIRD's socket", state == LinkState::ready ? "" : std::string(name(state)) + ": " + what);
   log::write(state == LinkState::ready ? log::Level::info : log::Level::warn, "bird_link", {{"state", name(state)}, {"what", what}});
 }
 
 void BgpReporter::refused(const std::vector<BirdRefusal>& all) {
-  for (const BirdRefusal& r : all) log::warn("bird_refused", {{"peer", r.symbol}, {"what", r.what}});
+  std::string whole;
+  for (const BirdRefusal& r : all) {
+    log::warn("bird_refused", {{"peer", r.symbol}, {"what", r.what}});
+    if (r.symbol.empty()) whole = std::string(name(PeerFault::refused_by_bird)) + ": " + r.what;
+  }
+  config_.set(kOrigin, "BIRD's configuration", whole);
+}
+
+void BgpReporter::failed(const std::string& what) {
+  config_.set(kOrigin, "BIRD", what.empty() ? "" : "not_configured: " + what);
 }
 
 void BgpReporter::applied(std::uint64_t round, Duration took) {

@@ -9,6 +9,7 @@
 #include "proto/runtime/source.h"
 #include "speaker/core/bgp_sessions.h"
 #include "speaker/core/bird_report.h"
+#include "speaker/report/config_state.h"
 #include "speaker/report/metrics.h"
 
 namespace fairlead::speaker {
@@ -17,7 +18,8 @@ class BgpReporter {
  public:
   using Peers = std::map<std::string, kube::Name>;  // by symbol
 
-  explicit BgpReporter(runtime::Source& source) : source_(source) {}
+  /// What is not in force is told to `config` as well.
+  BgpReporter(runtime::Source& source, ConfigState& config) : source_(source), config_(config) {}
 
   // From the feed.
   void announced(const kube::Name& service, const std::vector<std::string>& peers);
@@ -28,6 +30,7 @@ class BgpReporter {
   void link(LinkState state, const std::string& what);
   void refused(const std::vector<BirdRefusal>& all);
   void applied(std::uint64_t round, Duration took);
+  void failed(const std::string& what);
   void reported(const BirdReport& report, const Peers& peers);
 
   /// For metrics: how it is now. The VIPs are left out.
@@ -37,6 +40,7 @@ class BgpReporter {
   void session_changed(const SessionChange& change, const Peers& peers);
 
   runtime::Source& source_;
+  ConfigState& config_;
   std::optional<LinkState> link_;
   std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
   struct Counts {

@@ -84,7 +84,8 @@ bird::Protocol session(bird::BgpState state, const std::string& error = "") {
 TEST(SpeakerMetrics, SessionsByPeer) {
   const auto loop = std::move(runtime::Loop::create().value());
   FakeSource source(*loop);
-  BgpReporter reporter(source);
+  ConfigState config("n1", [](const runtime::StatusObject&) {});
+  BgpReporter reporter(source, config);
   const BgpReporter::Peers peers{{"flp_tor", {"fairlead-system", "tor"}}, {"flp_new", {"fairlead-system", "new"}}};
   const auto text = [&] { return Metrics().text({.node = "n1", .announcements = {}, .tally = {}, .bgp = reporter.figures(peers)}); };
   const auto report = [&](bird::Protocol p) {
