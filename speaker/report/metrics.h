@@ -48,7 +48,7 @@ class Metrics {
     bool is_loaded = false;    // everything of the start was seen
     bool is_stale = false;     // something of the configuration is not in force
     std::size_t statuses_queued = 0;
-    std::optional<Bgp> bgp;
+    std::optional<Bgp> bgp = std::nullopt;
   };
   std::string text(const View& view) const;
 
