@@ -4,6 +4,7 @@
 ///                        |
 ///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
 ///                        +--announcements--> Reporter --Events--> source
+///   Announcer --foreign claims--> Reporter
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
 ///   Feed, BgpFeed, source, BgpReporter --changed Services, faults--> StatusWriter, ConfigState --statuses--> source
 ///   all of them --figures, when asked--> Metrics --text--> MetricsServer
@@ -77,6 +78,9 @@ int fault(const std::string& what) {
 std::int64_t wall_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
+
+/// One for each fault: several may be about one object.
+std::string origin_of(const runtime::Fault& f) { return f.where + "\n" + f.field + "\n" + f.what; }
 
 std::string host_name() {
   char text[256] = "";
@@ -305,6 +309,7 @@ int run(const Flags& flags) {
   ConfigState config(flags.node, [&](runtime::StatusObject state) {
     if (statuses) statuses->set_state(std::move(state));
   });
+  announcer.on_conflict([&](const ForeignClaim& claim) { reporter->conflict(claim); });
   std::unique_ptr<Bgp> bgp;
   if (!flags.bird.socket.empty()) {
     bgp = std::make_unique<Bgp>(loop, flags, planner, **source, config,
@@ -389,9 +394,6 @@ int run(const Flags& flags) {
   if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
   (*source)->start(std::move(kinds),
                    {.changes = [&](std::vector<runtime::Change> c) {
-                      if (config.is_stale()) {
-                        for (const runtime::Change& change : c) config.set("source", change.key.str(), "");
-                      }
                       if (bgp) bgp->feed().note(c);
                       feed.changes(std::move(c));
                       if (bgp) bgp->feed().settle();
@@ -402,8 +404,9 @@ int run(const Flags& flags) {
                     },
                     .fault = [&](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
-                      config.set("source", f.object.empty() ? f.where : f.object, (f.field.empty() ? "" : f.field + ": ") + f.what);
-                    }});
+                      config.set(origin_of(f), f.object.empty() ? f.where : f.object, (f.field.empty() ? "" : f.field + ": ") + f.what);
+                    },
+                    .mended = [&](const runtime::Fault& f) { config.set(origin_of(f), f.object.empty() ? f.where : f.object, ""); }});
   log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();
   log::info("neighbours", {{"answered", announcer.tally().answered}, {"ignored", announcer.tally().str()}});

@@ -21,6 +21,8 @@ bool put(Map& map, const runtime::Change& change) {
   return true;
 }
 
+const std::string& what_of(const runtime::Fault& fault) { return fault.object.empty() ? fault.where : fault.object; }
+
 }  // namespace
 
 core::Snapshot Objects::snapshot(TimePoint now) const {
@@ -31,7 +33,7 @@ core::Snapshot Objects::snapshot(TimePoint now) const {
   for (const auto& [name, node] : nodes) out.nodes.push_back(&node);
   for (const auto& [name, community] : communities) out.communities.push_back(&community);
   out.namespaces = &namespaces;
-  out.may_miss_pools = may_miss_pools;
+  out.may_miss_pools = !hiding.empty();
   out.gone_pools = &gone_pools;
   out.has_unreadable_pool = !unreadable.empty();
   out.now = now;
@@ -60,6 +62,9 @@ void Feed::start() {
   h.fault = [this, alive](const runtime::Fault& fault) {
     if (!alive.expired()) on_fault(fault);
   };
+  h.mended = [this, alive](const runtime::Fault& fault) {
+    if (!alive.expired()) on_mended(fault);
+  };
   std::vector<api::Kind> kinds{api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool};
   if (!metallb_namespace_.empty()) kinds.push_back(api::Kind::community);
   source_.start(std::move(kinds), std::move(h));
@@ -73,11 +78,16 @@ bool Feed::is_custom(const std::string& object) const {
 void Feed::on_fault(const runtime::Fault& fault) {
   const bool is_ours = is_custom(fault.object);
   if (!is_synced_ && (is_ours || fault.object.empty())) {
-    objects_.may_miss_pools = true;
-    objects_.unreadable.insert(fault.object);
+    objects_.hiding.insert(what_of(fault));
+    objects_.unreadable.insert(what_of(fault));
   }
   if (is_ours && objects_.unreadable.insert(fault.object).second) mark_dirty();
   if (handlers_.fault) handlers_.fault(fault);
+}
+
+void Feed::on_mended(const runtime::Fault& fault) {
+  const bool was_hiding = objects_.hiding.erase(what_of(fault)) > 0;
+  if (objects_.unreadable.erase(what_of(fault)) > 0 || was_hiding) mark_dirty();
 }
 
 void Feed::mark_dirty() {
@@ -133,13 +143,12 @@ bool Feed::store(const runtime::Change& change) {
 
 bool Feed::store_custom(const runtime::Change& change) {
   if (!metallb_namespace_.empty() && change.key.name.ns != metallb_namespace_) return false;
-  const bool is_readable_again = objects_.unreadable.erase(change.key.str()) > 0;
   if (change.key.kind == api::Kind::community) {
-    return put<decltype(objects_.communities), api::Community>(objects_.communities, change) || is_readable_again;
+    return put<decltype(objects_.communities), api::Community>(objects_.communities, change);
   }
   if (change.object) objects_.gone_pools.erase(change.key.name.name);
   else objects_.gone_pools.insert(change.key.name.name);
-  return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change) || is_readable_again;
+  return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change);
 }
 
 void Feed::pass() {

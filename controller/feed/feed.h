@@ -22,10 +22,10 @@ struct Objects {
   std::map<kube::Name, api::Community> communities;  // metallb.io mode only
   match::Namespaces namespaces;
   std::set<std::string> gone_pools;  // seen, and deleted since
-  /// A fault that came before synced() may hide a pool. Later ones hide nothing: the last good version stays.
-  bool may_miss_pools = false;
-  /// "IPAddressPool ns/name", "Community ns/name" of those whose newest version could not be read; "" for a file that
-  /// could not be read at the start. One that was never readable is known to be gone at the next start only.
+  /// Faults that came before synced() and go on: each may hide a pool. Later ones hide nothing: the last good version
+  /// stays. "IPAddressPool ns/name", "Community ns/name", or the place of a file that could not be read.
+  std::set<std::string> hiding;
+  /// Those, and the objects whose newest version could not be read since.
   std::set<std::string> unreadable;
 
   /// Borrows from this.
@@ -56,6 +56,7 @@ class Feed {
   bool store_custom(const runtime::Change& change);
   bool is_custom(const std::string& object) const;
   void on_fault(const runtime::Fault& fault);
+  void on_mended(const runtime::Fault& fault);
   void pass();
 
   runtime::Loop& loop_;

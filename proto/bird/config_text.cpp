@@ -15,6 +15,7 @@ constexpr std::string_view kBlockEnd = "# end of peer\n";
 constexpr std::string_view kDrain = "    bgp_community.add((65535, 0));\n    bgp_local_pref = 0;\n";  // RFC 8326
 constexpr std::string_view kAccept = "    return true;\n";
 constexpr std::string_view kRouterId = "router id ";
+constexpr std::string_view kTelling = "fl_tell";  // the attribute of routes
 
 std::string quoted(std::string_view text) {
   FL_CHECK(is_string(text), "strings are checked before they become text");
@@ -22,10 +23,6 @@ std::string quoted(std::string_view text) {
 }
 
 std::string dec(std::uint64_t n) { return std::to_string(n); }
-
-std::string tag(std::uint32_t peer, std::uint32_t set) {
-  return "(" + dec(kTag) + ", " + dec(peer) + ", " + dec(set) + ")";
-}
 
 std::string remote(const Peer& p) {
   if (const auto* which = std::get_if<Peer::Remote>(&p.remote_as)) return *which == Peer::Remote::internal ? "internal" : "external";
@@ -101,11 +98,17 @@ std::string set_lines(const Attributes& a, std::uint32_t prepend_as) {
 /// Which routes go to this peer, and as what.
 std::string out_function(const PeerBlock& peer, const Config& config) {
   std::string out = "function fl_out_" + peer.symbol + "() {\n  if source != RTS_STATIC then return false;\n";
-  for (const Attributes& a : config.sets) {
-    out += "  if " + tag(0, a.number()) + " ~ bgp_large_community || " + tag(peer.number, a.number()) +
-           " ~ bgp_large_community then {\n";
-    out += "    bgp_large_community.delete([(" + dec(kTag) + ", *, *)]);\n";
-    out += set_lines(a, peer.prepend_as);
+  std::map<Attributes, std::string> numbers;
+  for (const Telling& t : config.tellings) {
+    auto found = t.by_peer.find(0);
+    if (found == t.by_peer.end()) found = t.by_peer.find(peer.number);
+    if (found == t.by_peer.end()) continue;
+    std::string& list = numbers[found->second];
+    list += (list.empty() ? "" : ", ") + dec(t.number());
+  }
+  for (const auto& [attributes, list] : numbers) {
+    out += "  if " + std::string(kTelling) + " ~ [" + list + "] then {\n";
+    out += set_lines(attributes, peer.prepend_as);
     if (config.is_draining) out += kDrain;
     out += std::string(kAccept) + "  }\n";
   }
@@ -198,7 +201,11 @@ std::string Attributes::str() const {
   return out.empty() ? out : out.substr(1);
 }
 
-std::uint32_t Attributes::number() const { return stable_number(str()); }
+std::uint32_t Telling::number() const {
+  std::string text;
+  for (const auto& [peer, attributes] : by_peer) text += dec(peer) + "=" + attributes.str() + "\n";
+  return stable_number(text);
+}
 
 bool Peer::is_internal() const {
   if (const auto* which = std::get_if<Remote>(&remote_as)) return *which == Remote::internal;
@@ -275,6 +282,7 @@ std::string config_text(const Config& config) {
     out += "graceful restart wait 30;\n";
     out += "protocol device fl_device {\n  scan time 10;\n}\n";
   }
+  out += "attribute int " + std::string(kTelling) + ";\n";
   out += "ipv4 table fl_table4;\nipv6 table fl_table6;\n";
   out += "protocol static fl_static4 {\n  ipv4 {\n    table fl_table4;\n  };\n  include " + quoted(config.routes4) + ";\n}\n";
   out += "protocol static fl_static6 {\n  ipv6 {\n    table fl_table6;\n  };\n  include " + quoted(config.routes6) + ";\n}\n";
@@ -311,10 +319,8 @@ std::optional<Ip4> router_id_of(std::string_view text) {
   return ip->v4();
 }
 
-std::string route_line(const Prefix& prefix, const std::vector<Tag>& tags) {
-  std::string out = "route " + prefix.str() + " blackhole {";
-  for (const Tag& t : tags) out += " bgp_large_community.add(" + tag(t.peer, t.set) + ");";
-  return out + " };\n";
+std::string route_line(const Prefix& prefix, const Telling& telling) {
+  return "route " + prefix.str() + " blackhole { " + std::string(kTelling) + " = " + dec(telling.number()) + "; };\n";
 }
 
 }  // namespace fairlead::bird

@@ -3,10 +3,10 @@
 /// is_symbol()), so what comes out is one well-formed file. BIRD 2.0.12 to 3.x.
 ///
 /// Routes stand in files of their own, one for each family, included into a `static` protocol: a change of routes leaves
-/// this text as it is and is a `configure soft`. A route says in large communities (kTag, peer, set) to whom it goes and
-/// with which attributes; peer 0 is all of them. What the numbers mean is in this text, in one function for each peer;
-/// the tags are taken off before anything is sent. Tables are our own, so that beside somebody else's protocols (an
-/// existing BIRD that includes this text) no route is seen by the other side.
+/// this text as it is and is a `configure soft`. A route bears one number, in an attribute of our own that never leaves
+/// BIRD; which peers it means, and which attributes for each of them, is in this text, in one function for each peer. So
+/// a line of a route is short: what a change of routes takes is BIRD's reading of all lines. Tables are our own, so that
+/// beside somebody else's protocols (an existing BIRD that includes this text) no route is seen by the other side.
 #include <chrono>
 #include <compare>
 #include <cstdint>
@@ -23,11 +23,10 @@
 
 namespace fairlead::bird {
 
-inline constexpr std::uint32_t kTag = 4200099999;  // of the private range: no user's community may begin with it
 inline constexpr std::string_view kPeerPrefix = "flp_";
 inline constexpr std::uint16_t kBgpPort = 179;
 
-/// What a prefix is announced with. A set of its own for each combination in use; number() is stable.
+/// What a prefix is announced with.
 struct Attributes {
   using Standard = std::pair<std::uint16_t, std::uint16_t>;
   struct Large {
@@ -42,7 +41,14 @@ struct Attributes {
   auto operator<=>(const Attributes&) const = default;
 
   std::string str() const;
-  std::uint32_t number() const;
+};
+
+/// Who is told of a route, and with which attributes. Routes that agree in that bear the same number.
+struct Telling {
+  std::map<std::uint32_t, Attributes> by_peer;  // by Peer::number; 0 alone: all peers
+  auto operator<=>(const Telling&) const = default;
+
+  std::uint32_t number() const;  // the same in every run
 };
 
 struct Bfd {
@@ -60,7 +66,7 @@ struct Peer {
 
   std::string symbol;       // see symbol.h; stable, as a changed name is a new session
   std::string description;
-  std::uint32_t number = 0;  // in tags
+  std::uint32_t number = 0;  // in Tellings; the same in every run
   std::uint32_t local_as = 0;
   std::variant<Remote, std::uint32_t> remote_as = std::uint32_t{0};
   std::optional<Ip> address;  // one of address and interface
@@ -106,7 +112,7 @@ struct Config {
   bool is_whole = true;  // false: included by the configuration of a BIRD that is not ours
   Ip4 router_id;
   std::vector<PeerBlock> peers;
-  std::vector<Attributes> sets;
+  std::vector<Telling> tellings;  // that routes may bear
   std::string routes4, routes6;  // paths of the two files
   bool has_bfd_built_in = true;
   bool is_draining = false;  // RFC 8326: GRACEFUL_SHUTDOWN and the lowest preference on everything
@@ -120,11 +126,6 @@ std::optional<Ip4> router_id_of(std::string_view text);
 std::string drained(std::string_view text);
 
 /// One line of a routes file.
-struct Tag {
-  std::uint32_t peer = 0;  // 0: all
-  std::uint32_t set = 0;
-  auto operator<=>(const Tag&) const = default;
-};
-std::string route_line(const Prefix& prefix, const std::vector<Tag>& tags);
+std::string route_line(const Prefix& prefix, const Telling& telling);
 
 }  // namespace fairlead::bird

@@ -17,7 +17,7 @@ std::string symbol(std::string_view prefix, std::string_view name);
 /// Can stand between quotes: there is no escape, so neither a quote nor a control character.
 bool is_string(std::string_view text);
 
-/// FNV-1a, 32 bits; never 0. What numbers in tags are made of: it does not depend on what else exists.
+/// FNV-1a, 32 bits; never 0. What numbers of peers and tellings are made of: it does not depend on what else exists.
 std::uint32_t stable_number(std::string_view text);
 
 }  // namespace fairlead::bird

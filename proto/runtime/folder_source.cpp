@@ -297,12 +297,17 @@ class FolderSource final : public Source {
       }
     }
     if (fault.what.empty()) {
-      overlay_faults_.erase(path);
+      overlay_is_good(path);
     } else if (const auto [at, is_new] = overlay_faults_.try_emplace(path, fault); is_new || at->second != fault) {
       at->second = fault;
       handlers_.fault(fault);
     }
     store_->set_overlay(*overlay_of(path), overlay ? std::optional(to_text(*overlay)) : std::nullopt);
+  }
+
+  void overlay_is_good(const std::string& path) {
+    auto before = overlay_faults_.extract(path);
+    if (before && handlers_.mended) handlers_.mended(before.mapped());
   }
 
   void remember(const std::string& path, const std::optional<Fingerprint>& fingerprint) {
@@ -313,7 +318,7 @@ class FolderSource final : public Source {
 
   void forget(const std::string& path) {
     known_.erase(path);
-    overlay_faults_.erase(path);
+    overlay_is_good(path);
     if (const auto name = overlay_of(path)) store_->set_overlay(*name, std::nullopt);
     else store_->remove(path);
     if (held_) prune_.arm_if_idle(kPruneAfter);
@@ -323,6 +328,9 @@ class FolderSource final : public Source {
     std::vector<Change> changes = store_->take_changes();
     for (const auto& [kind, where] : store_->take_ignored()) {
       log::info("ignored", {{"kind", kind}, {"first_in", where}});
+    }
+    for (const Fault& fault : store_->take_mended()) {
+      if (handlers_.mended) handlers_.mended(fault);
     }
     for (const Fault& fault : store_->take_faults()) handlers_.fault(fault);
     const bool is_less = std::any_of(changes.begin(), changes.end(), [](const Change& c) { return !c.object; });

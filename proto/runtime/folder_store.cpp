@@ -132,6 +132,9 @@ void FolderStore::tell(File& file, std::vector<Fault> faults) {
   for (const Fault& fault : faults) {
     if (std::find(file.faults.begin(), file.faults.end(), fault) == file.faults.end()) new_faults_.push_back(fault);
   }
+  for (const Fault& fault : file.faults) {
+    if (std::find(faults.begin(), faults.end(), fault) == faults.end()) mended_faults_.push_back(fault);
+  }
   file.faults = std::move(faults);
 }
 
@@ -165,6 +168,7 @@ void FolderStore::remove(const std::string& path) {
   const auto found = files_.find(path);
   if (found == files_.end()) return;
   for (const FolderKey& key : found->second.keys) set(path, key, std::nullopt);
+  tell(found->second, {});
   advertisements_ -= found->second.advertisements;
   files_.erase(found);
 }
@@ -175,7 +179,9 @@ void FolderStore::refuse(const std::string& path, std::string what) {
 
 void FolderStore::set_overlay(const kube::Name& service, std::optional<std::string> overlay) {
   dirty_services_.insert(service);
-  overlay_faults_.erase(service);
+  if (auto before = overlay_faults_.extract(service)) {
+    for (Fault& fault : before.mapped()) mended_faults_.push_back(std::move(fault));
+  }
   if (overlay) overlays_[service] = *std::move(overlay);
   else overlays_.erase(service);
 }

@@ -33,6 +33,8 @@ class FolderStore {
   std::vector<Change> take_changes();
   /// Faults that were not told before.
   std::vector<Fault> take_faults() { return std::exchange(new_faults_, {}); }
+  /// Faults that were told, and are over. An object that is in two files is not told to be in one again.
+  std::vector<Fault> take_mended() { return std::exchange(mended_faults_, {}); }
   /// Kinds that mean nothing here, each once: "apps/v1 Deployment" and a file that has one.
   std::vector<std::pair<std::string, std::string>> take_ignored() { return std::exchange(new_ignored_, {}); }
 
@@ -103,7 +105,7 @@ class FolderStore {
   std::set<kube::Name> dirty_services_;             // by manifest or overlay
   std::set<kube::Name> dirty_slices_;               // Services whose slices are to be made again
   std::vector<PodTouch> pod_touches_;
-  std::vector<Fault> new_faults_;
+  std::vector<Fault> new_faults_, mended_faults_;
   std::vector<std::pair<std::string, std::string>> new_ignored_;
   std::set<std::string> ignored_;
 };

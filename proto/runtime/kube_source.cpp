@@ -77,6 +77,7 @@ class Reflector {
     Scope scope;
     std::function<void(Change)> changed;
     std::function<void(Fault)> fault;
+    std::function<void(Fault)> mended;
     std::function<void()> listed;    // each time
     std::function<void()> answered;  // the server is there
     std::function<void(api::Kind)> dirty;  // what is kept has changed
@@ -131,9 +132,14 @@ class Reflector {
     started_ = owner_.loop.now();
     continuation_.clear();
     list_version_.clear();
+    expect_all();
+    next_page();
+  }
+
+  void expect_all() {
     unseen_.clear();
     for (const auto& [name, held] : held_) unseen_.insert(name);
-    next_page();
+    for (const auto& [name, fault] : refused_) unseen_.insert(name);
   }
 
   void next_page() {
@@ -167,6 +173,7 @@ class Reflector {
     for (const kube::Name& name : std::exchange(unseen_, {})) remove(name);
     version_ = list_version_;
     is_listed_ = true;
+    if (!told_.empty()) owner_.mended(unlisted(std::exchange(told_, {})));
     if (!is_absent_) backoff_.reset();
     log::debug("listed", {{"kind", name(kind_)},
                           {"objects", held_.size()},
@@ -198,8 +205,7 @@ class Reflector {
     }
     list_version_.clear();
     continuation_.clear();
-    unseen_.clear();
-    for (const auto& [name, held] : held_) unseen_.insert(name);
+    expect_all();
     finish_list();
     is_waiting_ = true;
     retry_.arm(kNoCrdRetry);
@@ -209,8 +215,9 @@ class Reflector {
   void tell(const Answer& answer) {
     if (answer.status == 0 || answer.status >= 500 || answer.status == 429) return;
     if (std::exchange(told_, answer.what) == answer.what) return;
-    owner_.fault({"", std::string(name(kind_)), "", "cannot be listed: " + answer.what});
+    owner_.fault(unlisted(answer.what));
   }
+  Fault unlisted(const std::string& why) const { return {"", std::string(name(kind_)), "", "cannot be listed: " + why}; }
 
   void wait(const char* what, const std::string& why, Duration duration) {
     log::debug("retry", {{"kind", name(kind_)}, {"of", what}, {"what", why}, {"ms", fairlead::milliseconds(duration)}});
@@ -281,9 +288,14 @@ class Reflector {
   void accept(Arrival arrival) {
     if (arrival.is_gone) return remove(arrival.name);
     if (arrival.fault) {
+      const auto found = refused_.find(arrival.name);
+      if (found != refused_.end() && found->second == *arrival.fault) return;  // a list says it again
+      settle(arrival.name);
+      refused_.insert_or_assign(arrival.name, *arrival.fault);
       owner_.fault(*arrival.fault);
       return;
     }
+    settle(arrival.name);
     const auto [at, is_new] = held_.try_emplace(arrival.name);
     Held& held = at->second;
     const bool is_same = !is_new && held.bytes == arrival.bytes;
@@ -295,7 +307,13 @@ class Reflector {
     owner_.dirty(kind_);
   }
 
+  /// What was refused of this name is not there any more.
+  void settle(const kube::Name& name) {
+    if (auto found = refused_.extract(name)) owner_.mended(std::move(found.mapped()));
+  }
+
   void remove(const kube::Name& name) {
+    settle(name);
     if (held_.erase(name) == 0) return;
     owner_.changed(Change{{kind_, name}, std::nullopt});
     owner_.dirty(kind_);
@@ -312,6 +330,7 @@ class Reflector {
   bool is_absent_ = false;
   bool is_waiting_ = false;
   TimePoint started_{};
+  std::map<kube::Name, Fault> refused_;  // the newest version of these cannot be read
   std::set<kube::Name> unseen_;  // known, and not in the list so far
   std::string continuation_, list_version_;
   std::string told_;
@@ -380,7 +399,8 @@ class KubeSource final : public Source {
                random_,
                Scope{options_.group, options_.metallb_namespace, own_namespace()},
                [this](Change change) { collect(std::move(change)); },
-               [this](Fault fault) { collect_fault(std::move(fault)); },
+               [this](Fault fault) { collect_fault(std::move(fault), false); },
+               [this](Fault fault) { collect_fault(std::move(fault), true); },
                [this] { on_listed(); },
                [this] { on_answered(); },
                [this](api::Kind kind) { on_dirty(kind); },
@@ -480,8 +500,8 @@ class KubeSource final : public Source {
     changes_.push_back(std::move(change));
     deliver_later();
   }
-  void collect_fault(Fault fault) {
-    faults_.push_back(std::move(fault));
+  void collect_fault(Fault fault, bool is_over) {
+    faults_.emplace_back(std::move(fault), is_over);
     deliver_later();
   }
   void deliver_later() {
@@ -489,7 +509,10 @@ class KubeSource final : public Source {
   }
   void deliver() {
     is_delivery_posted_ = false;
-    for (const Fault& fault : std::exchange(faults_, {})) handlers_.fault(fault);
+    for (const auto& [fault, is_over] : std::exchange(faults_, {})) {
+      if (!is_over) handlers_.fault(fault);
+      else if (handlers_.mended) handlers_.mended(fault);
+    }
     if (!changes_.empty()) {
       // Versions are looked up now: the newest that was seen is the one to write with.
       for (Change& change : changes_) {
@@ -848,7 +871,7 @@ class KubeSource final : public Source {
     quiet_.keep(answer.retry_after);
     election_->has_failed(loop_.now(), quiet_.left());
     if (answer.status == 0 || std::exchange(lease_told_, answer.what) == answer.what) return;
-    collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what});
+    collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what}, false);
   }
 
   /// Leading is being able to write.
@@ -889,7 +912,7 @@ class KubeSource final : public Source {
   std::vector<std::unique_ptr<Reflector>> reflectors_;
 
   std::vector<Change> changes_;
-  std::vector<Fault> faults_;
+  std::vector<std::pair<Fault, bool>> faults_;  // in their order; true: it is over
   bool is_delivery_posted_ = false;
   bool is_all_listed_ = false;
   bool is_sync_due_ = false;

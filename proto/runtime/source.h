@@ -54,6 +54,8 @@ class Source {
     /// Once: everything that existed at the start has been delivered. Nothing is written to kernel or API before.
     std::function<void()> synced;
     std::function<void(const Fault&)> fault;
+    /// A fault that was told is over, by the same value: the object or file can be read again, or is gone. May be left out.
+    std::function<void(const Fault&)> mended = nullptr;
   };
 
   virtual ~Source() = default;

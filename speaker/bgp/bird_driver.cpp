@@ -14,7 +14,7 @@ using Outcome = bird::Configured::Outcome;
 
 constexpr Duration kLookAgain = 50ms;    // at a reconfiguration that waits for a session's end
 constexpr Duration kAfterFailure = 1s;
-constexpr std::size_t kKeptSets = 32;
+constexpr std::size_t kKeptTellings = 32;
 constexpr std::string_view kOurs = "flp_*";
 
 /// "FILE:LINE:COL message": the line, when FILE is this one.
@@ -131,10 +131,10 @@ std::string BirdDriver::text_of_want() {
   for (auto at = refused_peers_.begin(); at != refused_peers_.end();) {
     at = want_->peers.contains(at->first) ? std::next(at) : refused_peers_.erase(at);
   }
-  // A set that went out of use may come back with the next Service; only its leaving would make everything be sent again.
-  if (sets_.size() > kKeptSets) sets_.clear();
-  sets_.insert(want_->sets.begin(), want_->sets.end());
-  config.sets.assign(sets_.begin(), sets_.end());
+  // One that went out of use may come back with the next Service; only its leaving would make everything be sent again.
+  if (tellings_.size() > kKeptTellings) tellings_.clear();
+  tellings_.insert(want_->tellings.begin(), want_->tellings.end());
+  config.tellings.assign(tellings_.begin(), tellings_.end());
   return bird::config_text(config);
 }
 

@@ -91,7 +91,7 @@ class BirdDriver {
   std::map<std::string, std::pair<std::string, std::string>> refused_peers_;  // symbol -> (text, BIRD's words)
   std::pair<std::string, std::string> refused_whole_;                         // text, BIRD's words
   std::vector<BirdRefusal> told_;
-  std::set<bird::Attributes> sets_;  // in use, or lately
+  std::set<bird::Telling> tellings_;  // in use, or lately
   std::string told_failure_;
   runtime::Timer poll_timer_;
   runtime::Timer wait_timer_;

@@ -39,6 +39,62 @@ Serving serving(std::span<const kube::EndpointSlice* const> slices, Family famil
   return out;
 }
 
+/// What a Node has against announcing, the first that counts; in the order of this list users are told.
+enum class Obstacle { none, not_selected, excluded, network_unavailable, not_alive, no_endpoint };
+
+using Ads = std::map<kube::Name, const api::L2Advertisement*>;
+
+Obstacle obstacle(const kube::Node& node, const Ads& ads, const Liveness& liveness, bool has_endpoint) {
+  const bool is_selected = std::any_of(ads.begin(), ads.end(), [&](const auto& ad) { return match::advertises_from(*ad.second, node); });
+  if (!is_selected) return Obstacle::not_selected;
+  if (node.meta.labels.contains(kExcludeLabel)) return Obstacle::excluded;
+  if (node.network_unavailable) return Obstacle::network_unavailable;
+  if (!liveness.is_alive(node)) return Obstacle::not_alive;
+  return has_endpoint ? Obstacle::none : Obstacle::no_endpoint;
+}
+
+/// "a, b, c", or "a, b, c and 4 more": in a large cluster a sentence stays one.
+std::string listed(const std::vector<std::string>& names, const char* separator) {
+  constexpr std::size_t kMost = 8;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) out += (i == 0 ? "" : separator) + names[i];
+  return out;
+}
+std::string nodes_listed(const std::vector<std::string>& names) {
+  const std::string out = (names.size() == 1 ? "Node " : "Nodes ") + listed(names, ", ");
+  return names.size() > 8 ? out + " and " + std::to_string(names.size() - 8) + " more" : out;
+}
+
+std::string sentence(const Ip& vip, const std::map<Obstacle, std::vector<std::string>>& found, const Ads& ads) {
+  std::string out = vip.str() + " is announced by nobody: ";
+  if (found.empty()) return out + "there is no Node";
+  bool is_first = true;
+  for (const auto& [what, names] : found) {
+    const bool is_one = names.size() == 1;
+    out += (is_first ? "" : "; ") + nodes_listed(names);
+    is_first = false;
+    switch (what) {
+      case Obstacle::none: break;  // then there would be an owner
+      case Obstacle::not_selected: {
+        std::vector<std::string> ad_names;
+        for (const auto& [name, ad] : ads) ad_names.push_back(name.str());
+        out += std::string(is_one ? " is" : " are") + " not selected by spec.nodeSelectors of L2Advertisement " + listed(ad_names, ", ");
+        break;
+      }
+      case Obstacle::excluded:
+        out += std::string(is_one ? " carries" : " carry") + " the label " + std::string(kExcludeLabel) + " (to remove it: kubectl label node " +
+               listed(names, " ") + " " + std::string(kExcludeLabel) + "-)";
+        break;
+      case Obstacle::network_unavailable: out += std::string(is_one ? " has" : " have") + " the condition NetworkUnavailable"; break;
+      case Obstacle::not_alive: out += std::string(is_one ? " is" : " are") + " not Ready"; break;
+      case Obstacle::no_endpoint:
+        out += std::string(is_one ? " has" : " have") + " no endpoint that can serve, and spec.externalTrafficPolicy is Local";
+        break;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view name(Reason reason) {
@@ -76,7 +132,7 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
       out.push_back(std::move(a));
       continue;
     }
-    std::map<kube::Name, const api::L2Advertisement*> ads;
+    Ads ads;
     for (const auto& [name, ad] : cluster.advertisements) {
       if (match::advertises_pool(ad, pool->second) && match::advertises_service(ad, service)) ads.emplace(name, &ad);
     }
@@ -91,16 +147,18 @@ std::vector<Announcement> announcements(const kube::Service& service, std::span<
     const Serving where = serving(slices, a.vip.family());
     const bool needs_local = service.external_traffic_policy == kube::TrafficPolicy::local && where.is_anywhere;
     std::vector<std::string> candidates;
+    std::map<Obstacle, std::vector<std::string>> others;
     for (const auto& [name, node] : cluster.nodes) {
-      const bool selected = std::any_of(ads.begin(), ads.end(), [&own = node](const auto& ad) { return match::advertises_from(*ad.second, own); });
-      if (selected && liveness.is_alive(node) && !node.network_unavailable && !node.meta.labels.contains(kExcludeLabel) &&
-          (!needs_local || where.nodes.contains(name))) {
-        candidates.push_back(name);
-      }
+      const Obstacle against = obstacle(node, ads, liveness, !needs_local || where.nodes.contains(name));
+      if (against == Obstacle::none) candidates.push_back(name);
+      else others[against].push_back(name);
     }
     const auto winner = owner(a.vip, candidates);
     if (!winner) {
       a.reason = Reason::no_eligible_node;
+      a.what = sentence(a.vip, others, ads);
+      const auto alive = std::find_if(cluster.nodes.begin(), cluster.nodes.end(), [&](const auto& entry) { return liveness.is_alive(entry.second); });
+      if (!cluster.nodes.empty()) a.teller = (alive == cluster.nodes.end() ? cluster.nodes.begin() : alive)->first;
       out.push_back(std::move(a));
       continue;
     }

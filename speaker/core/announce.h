@@ -37,6 +37,9 @@ struct Announcement {
   std::vector<std::string> interfaces;  // sorted; empty: all
   kube::Name pool;                      // that the VIP is out of
   std::vector<kube::Name> advertisements;  // that select pool, Service and node
+  // Of no_eligible_node: which Node has what against it, and what to do about it; and the Node whose speaker says so, as
+  // one Event is enough.
+  std::string what, teller;
   bool operator==(const Announcement&) const = default;
 };
 

@@ -204,8 +204,6 @@ AdsDecision decide_ads(const BgpObjects& objects) {
       if (!resolve(text, aliases, value)) {
         problem = AdProblem{name, "unknown_community",
                             "spec.communities: \"" + text + "\" is neither a value like 65000:100 or large:65000:1:2 nor an alias of a Community object"};
-      } else if (value->is_large && value->parts[0] == bird::kTag) {
-        problem = AdProblem{name, "reserved_community", "spec.communities: large communities that begin with 4200099999 are Fairlead's own: use another"};
       } else {
         add_community(ad.attributes, *value);
       }

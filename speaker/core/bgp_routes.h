@@ -40,7 +40,7 @@ struct BgpAd {
 
 struct AdProblem {
   kube::Name ad;
-  std::string reason;  // unknown_community, too_many_communities, reserved_community
+  std::string reason;  // unknown_community, too_many_communities
   std::string what;
   bool operator==(const AdProblem&) const = default;
 };
@@ -57,7 +57,7 @@ struct BgpView {
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<std::string, kube::Node> nodes;
   std::vector<BgpAd> ads;
-  std::map<std::string, std::uint32_t> peers;  // name -> number in tags: the sessions of this node
+  std::map<std::string, std::uint32_t> peers;  // name -> its number: the sessions of this node
   std::string node;
   bool is_draining = false;  // the node is excluded, and still announces for a moment
 };

@@ -57,15 +57,16 @@ bool RouteTable::covers(const kube::Name& service, const Ip& vip) const {
          std::any_of(found->second.begin(), found->second.end(), [&](const Prefix& p) { return p.contains(vip); });
 }
 
-void RouteTable::count(const bird::Attributes& set, int by) {
-  const auto at = sets_.try_emplace(set, 0).first;
+void RouteTable::count(const bird::Telling& telling, int by) {
+  if (telling.by_peer.empty()) return;
+  const auto at = tellings_.try_emplace(telling, 0).first;
   at->second += by;
-  if (at->second == 0) sets_.erase(at);
+  if (at->second == 0) tellings_.erase(at);
 }
 
 void RouteTable::render(const Prefix& prefix, Route& route) {
-  for (const bird::Attributes& s : route.sets) count(s, -1);
-  route.sets.clear();
+  count(route.telling, -1);
+  route.telling = {};
   route.conflicts.clear();
   std::map<std::string, std::pair<kube::Name, bird::Attributes>> by_peer;
   for (const auto& [service, wish] : route.by_service) {
@@ -81,15 +82,13 @@ void RouteTable::render(const Prefix& prefix, Route& route) {
       unite(at->second.second.large, attributes.large);
     }
   }
-  std::vector<bird::Tag> tags;
-  for (const auto& [peer, entry] : by_peer) {
-    const bird::Attributes& attributes = entry.second;
-    if (std::find(route.sets.begin(), route.sets.end(), attributes) == route.sets.end()) route.sets.push_back(attributes);
-    tags.push_back({peers_.at(peer), attributes.number()});
-  }
-  if (by_peer.size() == peers_.size() && route.sets.size() == 1) tags = {{0, route.sets.front().number()}};
-  for (const bird::Attributes& s : route.sets) count(s, 1);
-  route.line = tags.empty() ? "" : bird::route_line(prefix, tags);
+  auto& told = route.telling.by_peer;
+  for (const auto& [peer, entry] : by_peer) told.emplace(peers_.at(peer), entry.second);
+  const auto is_as_the_first = [&](const auto& entry) { return entry.second == told.begin()->second; };
+  // So that peers may come and go without a new number for each route.
+  if (!told.empty() && told.size() == peers_.size() && std::all_of(told.begin(), told.end(), is_as_the_first)) told = {{0, told.begin()->second}};
+  count(route.telling, 1);
+  route.line = told.empty() ? "" : bird::route_line(prefix, route.telling);
 }
 
 void RouteTable::refresh() {
@@ -118,10 +117,10 @@ std::string RouteTable::text(Family family) {
   return out;
 }
 
-std::vector<bird::Attributes> RouteTable::sets() {
+std::vector<bird::Telling> RouteTable::tellings() {
   refresh();
-  std::vector<bird::Attributes> out;
-  for (const auto& [set, count] : sets_) out.push_back(set);
+  std::vector<bird::Telling> out;
+  for (const auto& [telling, count] : tellings_) out.push_back(telling);
   return out;
 }
 

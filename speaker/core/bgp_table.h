@@ -31,29 +31,29 @@ class RouteTable {
   std::size_t size() const { return routes_.size(); }
   /// Whether one of the Service's prefixes holds the address.
   bool covers(const kube::Name& service, const Ip& vip) const;
-  /// The combinations of attributes in use.
-  std::vector<bird::Attributes> sets();
+  /// Those in use.
+  std::vector<bird::Telling> tellings();
   std::vector<RouteConflict> conflicts();
-  /// Goes up with every change of what text() or sets() answer.
+  /// Goes up with every change of what text() or tellings() answer.
   std::uint64_t version();
 
  private:
   struct Route {
     std::map<kube::Name, std::map<std::string, bird::Attributes>> by_service;
     std::string line;
-    std::vector<bird::Attributes> sets;  // of the line
+    bird::Telling telling;  // of the line
     std::vector<RouteConflict> conflicts;
   };
   void refresh();
   void render(const Prefix& prefix, Route& route);
-  void count(const bird::Attributes& set, int by);
+  void count(const bird::Telling& telling, int by);
 
   std::map<std::string, std::uint32_t> peers_;
   std::map<Prefix, Route> routes_;
   std::map<kube::Name, std::vector<Prefix>> prefixes_;
   std::set<Prefix> dirty_;
   std::set<Prefix> disputed_;  // routes with conflicts
-  std::map<bird::Attributes, int> sets_;
+  std::map<bird::Telling, int> tellings_;
   std::uint64_t version_ = 0;
 };
 

@@ -13,7 +13,7 @@ struct BgpWant {
   Ip4 router_id;  // for a BIRD without sessions: one with sessions keeps its own
   std::map<std::string, bird::Peer> peers;  // by symbol
   std::set<std::string> keep;               // peers said badly: they go on as they run, if they do
-  std::vector<bird::Attributes> sets;
+  std::vector<bird::Telling> tellings;
   std::string routes4, routes6;
   bool is_draining = false;
   bool operator==(const BgpWant&) const = default;

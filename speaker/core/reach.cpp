@@ -61,6 +61,7 @@ std::string_view name(Trouble trouble) {
   switch (trouble) {
     case Trouble::vip_not_on_segment: return "VipNotOnSegment";
     case Trouble::no_interface: return "NoInterface";
+    case Trouble::no_eligible_node: return "NoEligibleNode";
   }
   return "Unknown";
 }
@@ -69,6 +70,7 @@ std::string_view label(Trouble trouble) {
   switch (trouble) {
     case Trouble::vip_not_on_segment: return "vip_not_on_segment";
     case Trouble::no_interface: return "no_interface";
+    case Trouble::no_eligible_node: return "no_eligible_node";
   }
   return "unknown";
 }
@@ -77,6 +79,7 @@ std::vector<Complaint> complaints(const kube::Name& service, std::span<const Ann
                                   std::string_view node, std::span<const Reach> reaches) {
   std::vector<Complaint> out;
   for (const Announcement& a : announcements) {
+    if (a.reason == Reason::no_eligible_node && a.teller == node) out.push_back({service, a.vip, Trouble::no_eligible_node, a.what});
     if (a.reason != Reason::owner || a.node != node) continue;
     std::vector<const Reach*> used;
     for (const Reach& r : reaches) {

@@ -265,7 +265,7 @@ BgpWant BgpFeed::want() {
   for (const auto& [symbol, name] : decision_.selected) {
     if (!out.peers.contains(symbol)) out.keep.insert(symbol);
   }
-  out.sets = table_.sets();
+  out.tellings = table_.tellings();
   out.routes4 = table_.text(Family::v4);
   out.routes6 = table_.text(Family::v6);
   out.is_draining = is_draining_;

@@ -26,13 +26,25 @@ Announcer::Announcer(runtime::Loop& loop, NamePatterns excluded)
     : loop_(loop),
       excluded_(std::move(excluded)),
       burst_timer_(loop, [this] { burst(); }),
+      ask_timer_(loop, [this] { ask(); }),
       join_timer_(loop, [this] { join_groups(); }),
       retry_timer_(loop, [this] { open_segments(); }) {}
 
 void Announcer::set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses) {
   links_ = links;
+  own_macs_.clear();
+  for (const auto& [index, link] : links) own_macs_.insert(link.mac);
   own_addresses_.clear();
-  for (const rtnl::Address& a : addresses) own_addresses_.insert(a.ip);
+  askers_.clear();
+  for (const rtnl::Address& a : addresses) {
+    own_addresses_.insert(a.ip);
+    if (a.ip.is4()) continue;
+    if (a.is_global) {
+      askers_.try_emplace(a.index, a.ip.v6());
+    } else {
+      askers_.insert_or_assign(a.index, a.ip.v6());
+    }
+  }
   open_segments();
 }
 
@@ -88,10 +100,16 @@ void Announcer::set_vips(std::map<Ip, std::vector<std::string>> vips) {
     if (old == vips_.end() || old->second != allowed) taken.push_back(vip);
   }
   for (const auto& [vip, allowed] : vips_) {
-    if (!vips.contains(vip)) bursts_.stop(vip);
+    if (vips.contains(vip)) continue;
+    bursts_.stop(vip);
+    foreign_.stop(vip);
   }
   vips_ = std::move(vips);
-  for (const Ip& vip : taken) bursts_.start(vip, loop_.now());
+  for (const Ip& vip : taken) {
+    bursts_.start(vip, loop_.now());
+    foreign_.start(vip, loop_.now());
+  }
+  arm_ask();
   open_segments();
 }
 
@@ -102,7 +120,12 @@ bool Announcer::announces(const Ip& vip, const Interface& on) const {
 }
 
 void Announcer::received(ByteView frame, Segment& on) {
-  const auto outcome = answer(frame, on.interface(), [this](const Ip& vip, const Interface& where) { return announces(vip, where); });
+  const Announces is_ours = [this](const Ip& vip, const Interface& where) { return announces(vip, where); };
+  if (const auto claim = foreign_claim(frame, on.interface(), is_ours, own_macs_)) {
+    if (foreign_.note(*claim, loop_.now()) && conflict_) conflict_(*claim);
+    arm_ask();
+  }
+  const auto outcome = answer(frame, on.interface(), is_ours);
   tally_.count(outcome);
   if (const auto* reply = std::get_if<Bytes>(&outcome)) {
     if (const auto sent = on.send(*reply); !sent) {
@@ -121,6 +144,27 @@ void Announcer::announce(const Ip& vip, Segment& on) {
     } else {
       ++tally_.gratuitous;
     }
+  }
+}
+
+void Announcer::ask() {
+  for (const Ip& vip : foreign_.due(loop_.now())) {
+    for (const auto& [index, segment] : segments_) {
+      if (!announces(vip, segment->interface())) continue;
+      const auto asker = askers_.find(index);
+      const auto frame = question(vip, segment->interface(), asker == askers_.end() ? std::nullopt : std::optional(asker->second));
+      if (!frame) continue;
+      if (const auto sent = segment->send(*frame); !sent) log::debug("question_failed", {{"vip", vip.str()}, {"what", sent.error().what}});
+    }
+  }
+  arm_ask();
+}
+
+void Announcer::arm_ask() {
+  if (const auto next = foreign_.next()) {
+    ask_timer_.arm(std::max<Duration>(*next - loop_.now(), 0ns));
+  } else {
+    ask_timer_.cancel();
   }
 }
 

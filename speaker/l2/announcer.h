@@ -11,6 +11,7 @@
 #include "proto/rtnl/rtnl.h"
 #include "proto/runtime/loop.h"
 #include "speaker/core/burst.h"
+#include "speaker/core/foreign_claims.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/core/reply.h"
 #include "speaker/l2/segment.h"
@@ -26,8 +27,12 @@ class Announcer {
   /// answered from this moment on and told to the segment.
   void set_vips(std::map<Ip, std::vector<std::string>> vips);
 
+  /// Somebody else has a VIP of ours on the segment; called again at most every ForeignClaims::kAgain for each.
+  void on_conflict(std::function<void(const ForeignClaim&)> told) { conflict_ = std::move(told); }
+
   const NamePatterns& excluded() const { return excluded_; }
   const Tally& tally() const { return tally_; }
+  const ForeignClaims& foreign_claims() const { return foreign_; }
 
  private:
   bool announces(const Ip& vip, const Interface& on) const;
@@ -36,17 +41,24 @@ class Announcer {
   void join_groups();
   void burst();
   void announce(const Ip& vip, Segment& on);
+  void ask();
+  void arm_ask();
 
   runtime::Loop& loop_;
   NamePatterns excluded_;
   std::map<IfIndex, rtnl::Link> links_;
   std::set<Ip> own_addresses_;  // the kernel answers for these
+  std::set<Mac> own_macs_;
+  std::map<IfIndex, Ip6> askers_;  // an address of each interface, link-local if there is one
   std::map<Ip, std::vector<std::string>> vips_;
   std::map<IfIndex, std::unique_ptr<Segment>> segments_;
   std::vector<std::unique_ptr<Segment>> closing_;  // those that failed inside their own callback
   Bursts bursts_;
+  ForeignClaims foreign_;
+  std::function<void(const ForeignClaim&)> conflict_;
   Tally tally_;
   runtime::Timer burst_timer_;
+  runtime::Timer ask_timer_;
   runtime::Timer join_timer_;
   runtime::Timer retry_timer_;
 };

@@ -19,7 +19,7 @@ Capture capture_of(FramePort::Protocol protocol) {
   if (protocol == FramePort::Protocol::arp) return {"arp", 128, 128 << 10};
   // 86 octets with one option. A longer one is whole with the options that are known (nonce, timestamp, a signature), as a
   // message that was cut is none. 400 frames.
-  return {"icmp6 and ip6[40] == 135", 512, 256 << 10};
+  return {"icmp6 and (ip6[40] == 135 or ip6[40] == 136)", 512, 256 << 10};
 }
 
 Error error_of(pcap_t* p, const std::string& what) { return {Errc::unavailable, what + ": " + pcap_geterr(p)}; }

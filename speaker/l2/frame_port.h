@@ -1,5 +1,5 @@
 #pragma once
-/// Questions of one protocol on one interface, through libpcap: what comes in is handed to `received`, what goes out is a
+/// Questions and claims of one protocol on one interface, through libpcap: what comes in is handed to `received`, what goes out is a
 /// whole frame of any protocol. The BPF filter leaves everything else in the kernel, and each protocol has a ring of its
 /// own, so that a flood of one does not push the other out. Needs CAP_NET_RAW. Thread: the loop's.
 #include <functional>

@@ -29,6 +29,17 @@ void Reporter::set_links(const std::map<IfIndex, rtnl::Link>& links, const std::
   look_timer_.arm_if_idle(settle_);
 }
 
+void Reporter::conflict(const ForeignClaim& claim) {
+  for (const auto& [service, list] : announcements_) {
+    for (const Announcement& a : list) {
+      if (a.vip != claim.vip || a.reason != Reason::owner || a.node != node_) continue;
+      const std::string what = conflict_text(claim, a);
+      log::warn("address_conflict", {{"vip", claim.vip.str()}, {"mac", claim.mac.str()}, {"interface", claim.interface}, {"service", service.str()}, {"what", what}});
+      source_.event({api::Kind::service, service}, runtime::EventType::warning, kAddressConflict, what);
+    }
+  }
+}
+
 void Reporter::look() {
   if (!has_links_) return;
   std::set<Complaint> now;

@@ -11,6 +11,7 @@
 #include "proto/rtnl/rtnl.h"
 #include "proto/runtime/loop.h"
 #include "proto/runtime/source.h"
+#include "speaker/core/foreign_claims.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/core/reach.h"
 
@@ -28,6 +29,8 @@ class Reporter {
   /// Something in `announcements` is another.
   void announcements_changed();
   void set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses);
+  /// An Event on each Service that has the VIP.
+  void conflict(const ForeignClaim& claim);
 
  private:
   void look();

@@ -3,6 +3,7 @@
 #include "proto/arp/arp.h"
 #include "proto/ndp/ndp.h"
 #include "proto/net/ethernet.h"
+#include "speaker/core/foreign_claims.h"
 #include "speaker/core/reply.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -10,6 +11,9 @@ using namespace fairlead;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const speaker::Interface on{IfIndex{2}, "eth0", Mac{{2, 0, 0, 0, 0, 1}}, false};
+  if (const auto claim = speaker::foreign_claim(ByteView(data, size), on, [](const Ip&, const speaker::Interface&) { return true; }, {})) {
+    FL_CHECK(claim->mac != on.mac && !claim->mac.is_multicast() && !claim->mac.is_zero(), "another station claims it");
+  }
   Ip asked;
   const auto outcome = speaker::answer(ByteView(data, size), on, [&](const Ip& vip, const speaker::Interface&) {
     asked = vip;

@@ -1,10 +1,13 @@
 """What the BGP tests are written with: BIRD beside a speaker, and routers (BIRD, FRR, GoBGP) asked from their own side."""
+import bisect
 import datetime
 import ipaddress
 import json
 import shutil
 import socket
+import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -230,35 +233,35 @@ def kernel_hops(lab, node, prefix):
 
 
 class RouteWatch:
-    """`ip monitor route` in a node: when a prefix came into its kernel, or went. Times are time.monotonic()."""
+    """When a prefix came into a node's kernel, or went: [(time.monotonic(), "[Deleted ]PREFIX")], see route_monitor.py."""
 
     def __init__(self, lab, node, family=4):
-        import threading
-        self._seen, self._lines = [], []
-        self._process = lab.topo.popen(node, ["ip", f"-{family}", "monitor", "route"], stdout=-1, text=True, bufsize=1)
+        self._seen = []
+        self._process = lab.topo.popen(node, [sys.executable, Path(__file__).with_name("route_monitor.py"), str(family)], stdout=-1,
+                                       text=True, bufsize=1)
+        assert self._process.stdout.readline() == "ready\n"
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        time.sleep(0.1)
 
     def _read(self):
         for line in self._process.stdout:
-            self._seen.append((time.monotonic(), line.strip()))
+            when, _, rest = line.strip().partition(" ")
+            self._seen.append((float(when), rest))
 
     def all(self):
         return list(self._seen)
 
     def first(self, after, prefix, is_deleted=False, seconds=5):
         """When the first such line came; None: not in that time."""
-        deadline, at = time.monotonic() + seconds, 0
+        deadline, at = time.monotonic() + seconds, bisect.bisect_left(self._seen, (after,))
         short = prefix.removesuffix("/32").removesuffix("/128")
         while time.monotonic() < deadline:
             while at < len(self._seen):
                 when, line = self._seen[at]
                 at += 1
-                words = line.split()
-                if when >= after and short in words[:2] and line.startswith("Deleted") == is_deleted:
+                if when >= after and line == ("Deleted " if is_deleted else "") + short:
                     return when
-            time.sleep(0.0005)
+            time.sleep(0.001)
         return None
 
     def stop(self):

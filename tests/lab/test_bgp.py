@@ -1,7 +1,10 @@
 """BGP through BIRD, judged from the routers' side."""
 import json
+import math
 import os
+import shutil
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -25,17 +28,21 @@ def slices(name="web", pods=PODS):
 
 
 class Site:
-    """Speakers with their BIRDs on some nodes, and the manifests they all read."""
+    """Speakers with their BIRDs on some nodes, and the manifests they all read. `keepers`: flags; then BIRD is run by
+    `--keep-bird`, as in its container."""
 
-    def __init__(self, lab, *objects, on=("node-a",), flags=()):
+    def __init__(self, lab, *objects, on=("node-a",), flags=(), keepers=None):
         self.lab = lab
         self.manifests = lab.manifests(*nodes(), pool("pool", POOL4, POOL6), *objects)
-        self.birds, self.speakers = {}, {}
+        self.birds, self.speakers, self.keepers = {}, {}, {}
         for name in on:
             bird = NodeBird(lab, name)
             self.birds[name] = bird
             self.speakers[name] = lab.speaker(self.manifests, name, *bird.flags(), *flags)
-            bird.start()
+            if keepers is None:
+                bird.start()
+            else:
+                self.keepers[name] = lab.daemon(name, [program("fairlead-speaker"), "--keep-bird", *bird.flags(), *keepers])
 
     @property
     def bird(self):
@@ -104,13 +111,19 @@ def test_three_nodes_share_the_traffic(bgp):
     for speaker in site.speakers.values():
         assert speaker.events("bgp_announce", service="default/web", peers="tor")
         speaker.wait_event("bgp_up", peer="tor")
-    # The tags stay at home.
-    assert "large_community" not in str(router.ctl.routes())
-    assert "4200099999" not in str(router.ctl.routes())
+    # The number that says who is told stays at home.
+    assert "large_community" not in str(router.ctl.routes()) and "fl_tell" not in str(router.ctl.routes())
     site.put("more.yaml", web("second", "203.0.113.11", 11), slices("second"))
     wait_until(lambda: router.kernel("203.0.113.11/32") == want, 10, "the second one")
     site.manifests.remove("more.yaml")
     wait_until(lambda: router.kernel("203.0.113.11/32") == [], 10, "it goes")
+    # Of policy Local: by the nodes that have endpoints, and the pod sees the client's own address.
+    site.put("local.yaml", web("local", "203.0.113.12", 12, externalTrafficPolicy="Local"), slices("local", PODS[1:]))
+    wait_until(lambda: router.kernel("203.0.113.12/32") == want[1:], 10, "node-b and node-c")
+    asked = wait_until(lambda: (a := bgp.ask("client", "203.0.113.12", 80, count=20)) and not a.errors and a, 5, "answers")
+    assert set(asked.names) <= {"pod-b1", "pod-c1"} and set(asked.peers) == {"192.0.2.2"}
+    site.put("local.yaml", web("local", "203.0.113.12", 12, externalTrafficPolicy="Local"), slices("local", PODS[2:]))
+    wait_until(lambda: router.kernel("203.0.113.12/32") == want[2:], 10, "node-c alone")
     assert any("BGPSessionUp" in line for line in site.manifests.events())
 
 
@@ -206,8 +219,76 @@ def test_password_by_secret_and_never_told(bgp):
     assert "wr0ng-word" not in site.speaker.text()
 
 
+def never_established(router, seconds=4):
+    """Within that time; sessions come up in about one second."""
+    time.sleep(seconds)
+    assert not router.ctl.established(), router.ctl.protocols()
+
+
 def test_gtsm(bgp):
-    _, router = session(bgp, {}, {"options": "ttl security on;"}, {"ttl-security": "true"})
+    """A router that takes nothing from further away than its own link: our packets have to leave with the highest TTL."""
+    router = BirdRouter(bgp, peers=["198.51.100.11"], options="ttl security on;")
+    site = Site(bgp, bgp_advertisement(), web(), slices())
+    site.put("peer.yaml", bgp_peer())
+    never_established(router)
+    site.put("peer.yaml", bgp_peer(annotations={"ttl-security": "true"}))
+    established(router)
+    route(router)
+
+
+def test_a_source_address_of_many(bgp):
+    """The router knows this node by another address than its first one; it is the next hop, too."""
+    bgp.topo.run("node-a", ["ip", "addr", "add", "198.51.100.111/24", "dev", "eth0"])
+    router = BirdRouter(bgp, peers=["198.51.100.111"], options="passive;")
+    site = Site(bgp, bgp_advertisement(), web(), slices())
+    site.put("peer.yaml", bgp_peer())
+    never_established(router)
+    site.put("peer.yaml", bgp_peer(sourceAddress="198.51.100.111"))
+    established(router)
+    assert route(router)["BGP.next_hop"] == "198.51.100.111"
+
+
+def test_peers_of_some_nodes_only(bgp):
+    """nodeSelectors: which nodes have the session at all."""
+    router = BirdRouter(bgp, peers=["198.51.100.11", "198.51.100.12"])
+    site = Site(bgp, bgp_advertisement(), web(), slices(), on=("node-a", "node-b"))
+    def to(name):
+        return bgp_peer(nodeSelectors=[{"matchLabels": {"kubernetes.io/hostname": name}}])
+    site.put("peer.yaml", to("node-b"))
+    established(router)
+    time.sleep(1.0)
+    assert router.ctl.established() == {"n2"} and route(router)["from"] == "n2"
+    assert "flp_tor" not in site.birds["node-a"].text()
+    site.put("peer.yaml", to("node-a"))
+    wait_until(lambda: router.ctl.established() == {"n1"}, 20, "the other node's session instead")
+
+
+def test_nothing_is_taken_from_routers(bgp):
+    """`import none`: what the router announces is not in BIRD's table, not in the kernel, and ends no session."""
+    router = BirdRouter(bgp, peers=["198.51.100.11"], channel4="export where source = RTS_STATIC;",
+                        extra="protocol static own { ipv4; route 10.99.0.0/16 blackhole; route 0.0.0.0/0 blackhole; }")
+    site = Site(bgp, bgp_peer(), bgp_advertisement(), web(), slices())
+    route(router)
+    since = router.ctl.protocols()["n1"][1]
+    assert "2 exported" in router.ctl.ask('show protocols all "n1"')
+    time.sleep(1.0)
+    assert set(site.bird.ctl.routes("table fl_table4")) == {f"{VIP}/32"}
+    assert "0 imported" in detail(site.bird)
+    assert not kernel_routes(bgp, "node-a")
+    assert router.ctl.protocols()["n1"][1] == since
+
+
+def test_advertisements_that_contradict_each_other(bgp):
+    """Two that give one route and one peer different preferences: the route is not announced, and the others are."""
+    router = BirdRouter(bgp, peers=["198.51.100.11"])
+    site = Site(bgp, bgp_peer(), bgp_advertisement("one", localPref=10), web(), slices(),
+                web("other", "203.0.113.11", 11, labels={"only": "one"}), slices("other"))
+    route(router)
+    site.put("two.yaml", bgp_advertisement("two", localPref=20, serviceSelectors=[{"matchExpressions": [{"key": "only", "operator": "DoesNotExist"}]}]))
+    gone(router)
+    site.speaker.wait_event("bgp_not_announced", service="default/web", reason="conflicting_advertisements")
+    assert "203.0.113.11/32" in router.ctl.routes()
+    site.manifests.remove("two.yaml")
     route(router)
 
 
@@ -280,10 +361,32 @@ def test_graceful_restart(bgp):
     watch.stop()
 
 
+@pytest.mark.parametrize("is_graceful", [False, True])
+def test_bfd_beside_graceful_restart(bgp, is_graceful):
+    """With both, the default lets detection win; the annotation lets graceful restart win."""
+    router_options = "graceful restart on; " + ("bfd graceful;" if is_graceful else "bfd on;")
+    site, router = session(bgp, {"enableGracefulRestart": True, "bfdProfile": "fast"}, {"options": router_options},
+                           {"bfd-graceful": "true"} if is_graceful else None, profile=bfd_profile(passiveMode=True))
+    wait_until(lambda: router.kernel(f"{VIP}/32"), 5, "in the kernel")
+    wait_until(lambda: "Up" in router.ctl.ask("show bfd sessions"), 10, "BFD, where this side waits for the router's first packet")
+    assert ("bfd graceful;" in site.bird.text()) == is_graceful
+    watch = RouteWatch(bgp, "router")
+    site.bird.daemon.kill9()
+    start = time.monotonic()
+    when = watch.first(start, f"{VIP}/32", is_deleted=True, seconds=2)
+    assert (when is None) == is_graceful, "gone by BFD" if not is_graceful else "kept for the restart"
+    site.bird.daemon.start()
+    established(router)
+    wait_until(lambda: router.kernel(f"{VIP}/32"), 10, "in the kernel")
+    watch.stop()
+
+
 def test_our_other_port_and_a_passive_side(bgp):
     """Beside somebody who has 179: the router connects to 1179, this side never does."""
-    router = BirdRouter(bgp, peers=["198.51.100.11 port 1179"])
+    router = BirdRouter(bgp, peers=["198.51.100.11 port 1179"], options="passive;")
     Site(bgp, bgp_peer(annotations={"passive": "true"}), bgp_advertisement(), web(), slices(), flags=("--bgp-listen-port", "1179"))
+    never_established(router)
+    router.configure(options="")
     established(router)
     route(router)
 
@@ -664,6 +767,72 @@ def test_the_keeper_of_bird(bgp):
     speaker.stop()
 
 
+def test_a_speaker_kept_away_and_a_reboot_cost_no_connection(bgp):
+    """A client connects all the time, by way of three nodes. One node's speaker is kept away until its BIRD drains: the router
+    hears GRACEFUL_SHUTDOWN first (and honours it, RFC 8326), then no routes. Then the node reboots, as far as a namespace can:
+    BIRD and speaker end, rules and files are gone; its route comes back after the first acknowledged sync."""
+    away, drain_after, drain = (360, 300, 10) if FULL else (8, 3, 2)
+    seconds = away + 30
+    router = BirdRouter(bgp, channel4="import filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; };")
+    for name in ("pod-a1", "pod-b1", "pod-c1"):
+        bgp.serve(name)
+    site = Site(bgp, bgp_peer(), bgp_advertisement(), web(), slices(), on=tuple(NODES),
+                keepers=("--bgp-drain-after-seconds", str(drain_after), "--bgp-drain-seconds", str(drain)))
+    all_three = sorted(ip for ip, _ in NODES.values())
+    def wait_hops(hops, seconds, what):
+        wait_until(lambda: router.kernel(f"{VIP}/32") == hops, seconds, f"{what}: {kernel_routes(bgp, 'router')}")
+    def communities_of(session):
+        return [r.get("BGP.community", "") for r in router.ctl.routes().get(f"{VIP}/32", []) if r["from"] == session]
+    established(router, 3)
+    wait_hops(all_three, 20, "three next hops")
+    wait_until(lambda: not bgp.ask("client", VIP, 80, count=20).errors, 10, "all nodes forward")
+    load = bgp.start_load("client", "connect", VIP, 80, "--rate", 20, "--seconds", seconds, "--timeout", 3000)
+    started = time.monotonic()
+
+    since = router.ctl.protocols()["n1"][1]
+    speaker, keeper = site.speakers["node-a"], site.keepers["node-a"]
+    time.sleep(1)
+    speaker.kill9()
+    killed = time.monotonic()
+    time.sleep(drain_after - 1.5)
+    assert router.kernel(f"{VIP}/32") == all_three, "its kernel forwards, and BIRD announces, without it"
+    wait_hops(all_three[1:], 10, "the others take over")
+    drained = time.monotonic() - killed
+    assert communities_of("n1") == ["(65535,0)"], "told first"
+    wait_until(lambda: communities_of("n1") == [], drain + 5, "then withdrawn")
+    withdrawn = time.monotonic() - killed
+    assert drained > drain_after - 1 and withdrawn > drain_after + drain - 1
+    time.sleep(max(0.0, killed + away - time.monotonic()))
+    assert router.kernel(f"{VIP}/32") == all_three[1:]
+    speaker.start()
+    wait_hops(all_three, 10, "it is back")
+    assert router.ctl.protocols()["n1"][1] == since, "the session stayed all the time"
+
+    time.sleep(1)
+    assert keeper.stop() == 0
+    wait_hops(all_three[1:], 10, "a node that goes down")
+    speaker.kill9()
+    time.sleep(0.5)
+    bgp.topo.run("node-a", ["nft", "flush", "ruleset"])
+    bgp.topo.run("node-a", ["conntrack", "-F"])
+    shutil.rmtree(site.birds["node-a"].dir)
+    watch = RouteWatch(bgp, "router")
+    keeper.start()
+    speaker.start()
+    wait_hops(all_three, 20, "up again")
+    synced = speaker.wait_event("synced")["time"]
+    wall = time.time() - time.monotonic()
+    back = [when + wall for when, line in watch.all() if line == VIP]
+    watch.stop()
+    assert back and min(back) > synced - 0.001, "announced before the data plane was there"
+    assert time.monotonic() - started < seconds, "the client was still there"
+    result = load.result()
+    print(f"speaker away for {away} s: GRACEFUL_SHUTDOWN after {drained:.1f} s, withdrawn after {withdrawn:.1f} s; reboot; {result['ok']} connections, "
+          f"failed: {result['failed'] or 'none'}, slowest {result['max_ms']:.0f} ms")
+    assert result["ok"] > 20 * seconds * 0.5 and not any(result["failed"].values()), result
+    assert {answer.split()[0] for answer in result["answers"]} == {"pod-a1", "pod-b1", "pod-c1"}, result
+
+
 # -- beside somebody else's BIRD
 
 
@@ -765,8 +934,14 @@ def test_within_another_bird(bgp):
 # -- how fast
 
 
+def p99(values):
+    """The value that 99 of 100 stay within; of fewer than a hundred the largest."""
+    return sorted(values)[math.ceil(len(values) * 0.99) - 1]
+
+
 @pytest.mark.parametrize("count", [1000, 10000])
 def test_how_fast_a_change_reaches_the_routers_kernel(bgp, count):
+    """From a Service's file put in place to the route in the router's kernel, by the clock of `ip monitor` there."""
     router = BirdRouter(bgp, peers=["198.51.100.11"])
     site = Site(bgp, bgp_peer(), bgp_advertisement(), web(), slices())
     route(router)
@@ -784,22 +959,24 @@ def test_how_fast_a_change_reaches_the_routers_kernel(bgp, count):
     bulk = (stamps[-1] - stamps[0]) * 1000
     time.sleep(2)  # the data plane has 10,000 Services to write, too
     took, spoken = [], []
-    for i in range(100 if FULL else 12):
+    texts = [(f"203.0.113.{100 + i % 150}/32", yaml.safe_dump_all([web("one", f"203.0.113.{100 + i % 150}", 20), slices("one")]))
+             for i in range(200 if FULL else 20)]
+    for prefix, text in texts:
         time.sleep(0.1)
-        ip = f"203.0.113.{100 + i}"
         rounds = len(site.speaker.events("bird_configured"))
         start = time.monotonic()
-        site.put("one.yaml", web("one", ip, 20), slices("one"))
-        when = watch.first(start, f"{ip}/32", seconds=10)
-        assert when, f"{ip} never came"
+        site.manifests.write_text("one.yaml", text)
+        when = watch.first(start, prefix, seconds=10)
+        assert when, f"{prefix} never came"
         took.append((when - start) * 1000)
         spoken += [float(e["ms"]) for e in site.speaker.events("bird_configured")[rounds:]]
+    watch.stop()
     if os.environ.get("FAIRLEAD_VERBOSE"):
         print("in order:", [f"{t:.0f}" for t in took], "BIRD:", spoken)
-    took.sort()
-    watch.stop()
-    print(f"{count} routes: change of a Service's file -> router's kernel: median {took[len(took) // 2]:.1f} ms, p99 {took[-1]:.1f} ms "
-          f"(judged: {20 if count == 1000 else 60}); of that BIRD's part: median {sorted(spoken)[len(spoken) // 2]:.1f} ms; "
-          f"all at once, first to last in the kernel: {bulk:.0f} ms (judged at 10,000: 1000)")
-    assert took[-1] < (200 if count == 1000 else 600), "ten times what is judged"
-    assert router.ctl.protocols()["n1"][1] == since
+    print(f"{count} routes: change of a Service's file -> router's kernel, {len(took)} times: median {statistics.median(took):.1f} ms, "
+          f"p99 {p99(took):.1f} ms, max {max(took):.1f} ms (judged: p99 {20 if count == 1000 else 60}); of that BIRD's part: median "
+          f"{statistics.median(spoken):.1f} ms; all at once, first to last in the kernel: {bulk:.0f} ms (judged at 10,000: 1000); "
+          f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
+    assert p99(took) < (200 if count == 1000 else 600), "ten times what is judged"
+    assert bulk < 10_000, "ten times what is judged"
+    assert router.ctl.protocols()["n1"][1] == since, "no session is disturbed by routes"

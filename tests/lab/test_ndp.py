@@ -432,6 +432,87 @@ def test_what_was_ignored_is_counted_by_reason(own_net):
     assert int(counted["answered"]) >= 2
 
 
+# -- somebody else has the VIP
+
+SETTLED = 8.0  # seconds: claims count from then on, and are told when they come again that long after the first
+
+
+def conflicts(lab):
+    return [e for e in lab.m.events() if " AddressConflict " in e]
+
+
+def test_a_host_that_was_given_the_vips_is_told_though_it_never_says_so_itself(own_net):
+    net = own_net
+    names = {vip: who(net, vip) for vip, who in ((VIP, owner), (VIP4, who_has4))}
+    with net.capture("lan", "node-a", "arp or icmp6") as a, net.capture("lan", "node-b", "arp or icmp6") as b:
+        # Linux announces neither of the two: arp_notify and ndisc_notify are off.
+        net.topo.run("host", ["ip", "addr", "add", f"{VIP}/128", "dev", "eth0", "nodad"])
+        net.topo.run("host", ["ip", "addr", "add", f"{VIP4}/32", "dev", "eth0"])
+        wait_until(lambda: all(any(f"Service default/{s} " in e for e in conflicts(net)) for s in ("six", "four")), 3 * SETTLED, "an Event for each")
+    for vip, name in (("six", VIP), ("four", VIP4)):
+        told = [e for e in conflicts(net) if f"Warning Service default/{vip} AddressConflict {name} is also claimed by {mac(net)} on eth0" in e]
+        assert len(told) == 1 and "IPAddressPool fairlead-system/pool" in told[0], conflicts(net)
+        assert net.speakers[names[name]].events("address_conflict", vip=name, mac=mac(net), interface="eth0")
+    # Asking drew nobody's traffic away: what the host answered went to who asked alone.
+    for p in [*a.packets, *b.packets]:
+        if "ICMPv6ND_NA" in p and p["ICMPv6ND_NA"].tgt == VIP and p.src == mac(net):
+            assert p.dst == mac(net, names[VIP])
+        if "ARP" in p and p["ARP"].psrc == VIP4 and p.src == mac(net):
+            assert p.dst == mac(net, names[VIP4])
+    # The VIPs go on being announced.
+    for vip in (VIP, VIP4):
+        net.topo.run("host", ["ip", "addr", "del", f"{vip}/{128 if ':' in vip else 32}", "dev", "eth0"])
+    assert owner(net, VIP) == names[VIP] and who_has4(net, VIP4) == names[VIP4]
+
+
+def test_a_station_that_announces_the_vips_once_is_not_told_but_twice(own_net):
+    from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+    from scapy.layers.l2 import ARP, Ether
+    from scapy.sendrecv import sendp
+    net = own_net
+    stranger = "02:00:00:00:00:66"
+    claims = [Ether(src=stranger, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=stranger, psrc=VIP4, pdst=VIP4),
+              Ether(src=stranger, dst=ALL_NODES_MAC) / IPv6(src=VIP, dst="ff02::1", hlim=255) /
+              ICMPv6ND_NA(tgt=VIP, R=0, S=0, O=1) / ICMPv6NDOptDstLLAddr(lladdr=stranger)]
+
+    def say_so():
+        with net.topo.inside("host"):
+            sendp(claims, iface="eth0", verbose=0)
+    time.sleep(SETTLED)
+    say_so()
+    time.sleep(SETTLED + 1)
+    assert conflicts(net) == []
+    say_so()
+    told = wait_until(lambda: len(conflicts(net)) == 2 and conflicts(net), 3, "an Event for each")
+    assert all(f"is also claimed by {stranger} on eth0" in t for t in told)
+
+
+def test_hand_overs_late_speakers_and_reflected_frames_are_no_conflict(own_net):
+    net = own_net
+    for n in NODES:
+        net.topo.run("lan", ["bridge", "link", "set", "dev", n, "hairpin", "on"])
+    # A folder for each, so that one hears of a change later than the other: for seconds both announce.
+    folders = {"node-a": net.m, "node-b": net.manifests(pool("pool", *POOLS), l2_advertisement(), web("six", VIP), web("four", VIP4))}
+    for n, ip in NODES.items():
+        folders["node-b"].write(f"{n}.yaml", node(n, ip))
+    net.speakers["node-b"].stop()
+    net.speakers["node-b"] = net.speaker(folders["node-b"], "node-b", "--cluster-cidr", "10.244.0.0/16")
+    net.speakers["node-b"].wait_event("synced")
+    gone = wait_until(lambda: owner(net, VIP), 5, "an owner")
+    time.sleep(SETTLED)
+    for late, ready in ((gone, False), (other(gone), True)):
+        announced = len(net.speakers[other(late)].events("announce", vip=VIP))
+        folders[other(late)].write(f"{gone}.yaml", node(gone, NODES[gone], ready=ready))
+        net.speakers[other(late)].wait_event("announce", vip=VIP, count=announced + 1)
+        time.sleep(3)
+        assert not net.speakers[late].events("withdraw", vip=VIP)
+        folders[late].write(f"{gone}.yaml", node(gone, NODES[gone], ready=ready))
+        wait_until(lambda: owner(net, VIP) == who_has4(net, VIP4) == other(late), 5, "the new owner")
+        time.sleep(2 * SETTLED + 1)
+    assert [line for m in folders.values() for line in m.events() if "AddressConflict" in line] == []
+    assert [s.events("address_conflict") for s in net.speakers.values()] == [[], []]
+
+
 # -- what an L2Advertisement selects
 
 

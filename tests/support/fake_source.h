@@ -49,6 +49,9 @@ class FakeSource final : public runtime::Source {
     objects.erase(key);
     show(key);
   }
+  void mended(runtime::Fault f) {
+    loop_.post([this, f = std::move(f)] { handlers_.mended(f); });
+  }
   void fault(runtime::Fault f) {
     loop_.post([this, f = std::move(f)] { handlers_.fault(f); });
   }

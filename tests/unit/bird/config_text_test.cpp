@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "proto/bird/symbol.h"
 #include "tests/support/golden_text.h"
@@ -45,11 +46,13 @@ Attributes rich() {
   return out;
 }
 
+Telling to_all(Attributes attributes) { return {{{0, std::move(attributes)}}}; }
+
 TEST(BirdConfigText, WithoutPeers) { expect_golden_text("bird/golden/empty.conf", config_text(config({}))); }
 
 TEST(BirdConfigText, EveryAttribute) {
   Config c = config({peer("tor-1", "198.51.100.1")});
-  c.sets = {Attributes(), rich()};
+  c.tellings = {to_all({}), to_all(rich()), {{{stable_number("tor-1"), rich()}, {1, {}}}}, {{{1, rich()}}}};
   expect_golden_text("bird/golden/attributes.conf", config_text(c));
   const std::string text = config_text(c);
   c.is_draining = true;
@@ -100,7 +103,7 @@ TEST(BirdConfigText, EveryOptionOfASession) {
   unnumbered.ipv6 = true;
 
   Config c = config({ebgp, ibgp, multihop, v6, vrf, unnumbered});
-  c.sets = {rich()};
+  c.tellings = {to_all(rich())};
   expect_golden_text("bird/golden/sessions.conf", config_text(c));
   c.is_whole = false;
   expect_golden_text("bird/golden/included.conf", config_text(c));
@@ -110,7 +113,7 @@ TEST(BirdConfigText, OurOwnAsIsNotPrependedTowardsOurselves) {
   Peer internal = peer("a", "198.51.100.1");
   internal.remote_as = 65001U;
   Config c = config({internal});
-  c.sets = {rich()};
+  c.tellings = {to_all(rich())};
   EXPECT_EQ(config_text(c).find("bgp_path.prepend"), std::string::npos);
   Peer external = peer("a", "198.51.100.1");
   external.remote_as = Peer::Remote::external;
@@ -132,7 +135,7 @@ TEST(BirdConfigText, BlocksAreReadBack) {
   b.address.reset();
   b.interface = "eth1.100";
   Config c = config({a, b});
-  c.sets = {rich()};
+  c.tellings = {to_all(rich())};
   const std::string text = config_text(c);
   const auto blocks = blocks_of(text);
   ASSERT_EQ(blocks.size(), 2U);
@@ -158,21 +161,33 @@ TEST(BirdConfigText, ALineBelongsToItsPeer) {
   EXPECT_EQ(peer_at_line(text, 100'000), "");
 }
 
-TEST(BirdConfigText, Routes) {
-  EXPECT_EQ(route_line(Prefix::host(ip("192.0.2.10")), {{0, 7}}),
-            "route 192.0.2.10/32 blackhole { bgp_large_community.add((4200099999, 0, 7)); };\n");
-  EXPECT_EQ(route_line(Prefix::of(ip("2001:db8::5"), 64), {{1, 7}, {2, 8}}),
-            "route 2001:db8::/64 blackhole { bgp_large_community.add((4200099999, 1, 7)); "
-            "bgp_large_community.add((4200099999, 2, 8)); };\n");
+TEST(BirdConfigText, ARouteIsToldToThosePeersThatItsNumberMeans) {
+  const Telling one{{{stable_number("a"), rich()}}};
+  Config c = config({peer("a", "198.51.100.1"), peer("b", "198.51.100.2")});
+  c.tellings = {to_all({}), one};
+  const std::string text = config_text(c);
+  const auto function_of = [&](const std::string& name) {
+    const auto at = text.find("function fl_out_flp_" + name);
+    return text.substr(at, text.find("\n}\n", at) - at);
+  };
+  EXPECT_NE(function_of("a").find("fl_tell ~ [" + std::to_string(one.number()) + "]"), std::string::npos);
+  EXPECT_EQ(function_of("b").find(std::to_string(one.number())), std::string::npos);
+  EXPECT_NE(function_of("b").find("fl_tell ~ [" + std::to_string(to_all({}).number()) + "]"), std::string::npos);
 }
 
-TEST(BirdAttributes, NumbersAreStableAndTellApart) {
-  EXPECT_EQ(rich().number(), rich().number());
-  EXPECT_NE(rich().number(), Attributes().number());
+TEST(BirdConfigText, Routes) {
+  EXPECT_EQ(route_line(Prefix::host(ip("192.0.2.10")), to_all({})), "route 192.0.2.10/32 blackhole { fl_tell = 3450519892; };\n");
+  EXPECT_EQ(route_line(Prefix::of(ip("2001:db8::5"), 64), to_all({})), "route 2001:db8::/64 blackhole { fl_tell = 3450519892; };\n");
+}
+
+TEST(BirdTelling, NumbersAreStableAndTellApart) {
+  EXPECT_EQ(to_all(rich()).number(), to_all(rich()).number());
   EXPECT_EQ(rich().str(), "localPref=150 med=50 prepend=2 65001:100 65535:65281 large:65001:1:2");
   Attributes zero;
   zero.med = 0;
-  EXPECT_NE(zero.number(), Attributes().number()) << "a MED of 0 is said";
+  const std::vector<Telling> others = {to_all({}), to_all(rich()), to_all(zero), {{{1, {}}}}, {{{1, {}}, {2, {}}}}, {{{1, {}}, {2, zero}}}, {{{1, zero}, {2, {}}}}};
+  std::set<std::uint32_t> numbers;
+  for (const Telling& t : others) EXPECT_TRUE(numbers.insert(t.number()).second) << "a MED of 0 is said, too";
 }
 
 }  // namespace

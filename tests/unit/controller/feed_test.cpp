@@ -107,7 +107,10 @@ TEST_F(FeedTest, OnlyAFaultAtTheStartMayHideAPool) {
     }
     own.fault({"web.yaml:3", c.object, "spec", "is wrong"});
     ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 1; }));
-    EXPECT_EQ(one.objects().may_miss_pools, c.hides);
+    EXPECT_EQ(one.objects().snapshot({}).may_miss_pools, c.hides);
+    own.mended({"web.yaml:3", c.object, "spec", "is wrong"});
+    EXPECT_TRUE(test::run_until(*loop, [&] { return one.objects().unreadable.empty(); })) << "and not for ever";
+    EXPECT_FALSE(one.objects().snapshot({}).may_miss_pools);
   }
 }
 
@@ -138,8 +141,8 @@ TEST_F(FeedTest, MetallbsObjectsCountInOneNamespace) {
   ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 2; }));
   EXPECT_THAT(one.objects().unreadable, ElementsAre("IPAddressPool metallb-system/there"));
   EXPECT_TRUE(one.objects().snapshot({}).has_unreadable_pool);
-  there.auto_assign = false;
-  own.put(there);
+  own.mended({"", "IPAddressPool default/elsewhere", "spec", "is wrong"});
+  own.mended({"", "IPAddressPool metallb-system/there", "spec", "is wrong"});
   ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 3; }));
   EXPECT_FALSE(one.objects().snapshot({}).has_unreadable_pool);
 }

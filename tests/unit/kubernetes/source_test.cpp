@@ -68,7 +68,8 @@ class KubeSourceTest : public testing::Test {
     source = make_kube_source(loop, std::move(made), std::move(options));
     source->start(std::move(kinds), {[this](std::vector<Change> c) { for (Change& one : c) changes.push_back(std::move(one)); },
                                      [this] { ++synced; },
-                                     [this](const Fault& f) { faults.push_back(f); }});
+                                     [this](const Fault& f) { faults.push_back(f); },
+                                     [this](const Fault& f) { mended.push_back(f); }});
   }
   /// Turns the loop until `done`.
   template <class Done>
@@ -137,7 +138,7 @@ class KubeSourceTest : public testing::Test {
   FakeClient* client = nullptr;
   std::unique_ptr<Source> source;
   std::vector<Change> changes;
-  std::vector<Fault> faults;
+  std::vector<Fault> faults, mended;
   int synced = 0;
 };
 
@@ -290,6 +291,28 @@ TEST_F(KubeSourceTest, ARefusedObjectLeavesTheLastGoodOne) {
   say(event("ERROR", R"({"code":410})"));
   answer(next(), 200, page({pool("a", 11, "nonsense")}, "40"));
   EXPECT_TRUE(names().empty()) << "not deleted either";
+  EXPECT_EQ(faults.size(), 1U) << "said once";
+  EXPECT_TRUE(mended.empty());
+}
+
+TEST_F(KubeSourceTest, AFaultThatIsOverIsToldToBe) {
+  open({}, kPools);
+  answer(next(), 403, R"({"message":"forbidden"})");
+  answer(next(), 200, page({pool("a", 1, "nonsense"), pool("b", 2, "nonsense"), pool("c", 3, "nonsense")}, "10"));
+  ASSERT_EQ(faults.size(), 4U);
+  ASSERT_EQ(mended.size(), 1U);
+  EXPECT_EQ(mended[0], faults[0]) << "it can be listed";
+  say(event("MODIFIED", pool("a", 11)));
+  say(event("DELETED", pool("b", 12, "nonsense")));
+  EXPECT_EQ(mended, (std::vector<Fault>{faults[0], faults[1], faults[2]})) << "corrected, or gone without ever having been readable";
+  say(event("MODIFIED", pool("c", 13, "other nonsense")));
+  ASSERT_EQ(mended.size(), 4U);
+  EXPECT_EQ(mended[3], faults[3]) << "another fault takes its place";
+  EXPECT_EQ(faults.size(), 5U);
+  say(event("ERROR", R"({"code":410})"));
+  answer(next(), 200, page({pool("a", 11)}, "40"));
+  ASSERT_EQ(mended.size(), 5U);
+  EXPECT_EQ(mended[4], faults[4]) << "not in the list any more";
 }
 
 TEST_F(KubeSourceTest, SpeakersAskForProxiedServicesOnly) {

@@ -65,7 +65,8 @@ class FolderTest : public testing::Test {
                 else objects.erase(c.key);
               }
             },
-            [this] { ++synced; }, [this](const Fault& f) { faults.push_back(f); }};
+            [this] { ++synced; }, [this](const Fault& f) { faults.push_back(f); },
+            [this](const Fault& f) { mended.push_back(f); }};
   }
   void start(FolderOptions options = {}) {
     options.dir = dir.string();
@@ -115,7 +116,7 @@ class FolderTest : public testing::Test {
   std::unique_ptr<Source> source;
   std::map<api::Key, api::Object> objects;
   std::vector<std::string> seen;
-  std::vector<Fault> faults;
+  std::vector<Fault> faults, mended;
   int synced = 0;
   int batches = 0;
   int markers = 0;
@@ -322,6 +323,24 @@ TEST_F(FolderTest, WhatIsWrongIsNamedByFileLineObjectAndField) {
   ASSERT_TRUE(until([&] { return web_port() == 83; }));
   EXPECT_EQ(web_port("bad"), 9999) << "its last good version stays";
   EXPECT_EQ(faults.size(), 2U);
+}
+
+TEST_F(FolderTest, AFaultThatIsOverIsToldToBe) {
+  put("a.yaml", service("bad", 99999));
+  put("b.yaml", "kind: [\n");
+  put("c.yaml", service("worse", 0));
+  start();
+  ASSERT_EQ(faults.size(), 3U);
+  put("a.yaml", service("bad", 9999));
+  ASSERT_TRUE(until([&] { return mended.size() == 1; }));
+  EXPECT_EQ(mended[0], faults[0]);
+  put("b.yaml", service("db"));
+  ASSERT_TRUE(until([&] { return mended.size() == 2; }));
+  EXPECT_EQ(mended[1], faults[1]);
+  fs::remove(dir / "c.yaml");
+  ASSERT_TRUE(until([&] { return mended.size() == 3; })) << "gone without ever having been readable";
+  EXPECT_EQ(mended[2], faults[2]);
+  EXPECT_EQ(faults.size(), 3U);
 }
 
 TEST_F(FolderTest, ASyntaxErrorLeavesWhatWasKnown) {

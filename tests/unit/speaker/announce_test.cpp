@@ -211,6 +211,36 @@ TEST(Announcements, OnlyVipsOfBalancers) {
   EXPECT_TRUE(ask(service, cluster()).empty());
 }
 
+TEST(Announcements, NoEligibleNodeSaysWhichNodeHasWhatAgainstIt) {
+  Cluster around = cluster();
+  for (const char* n : {"n4", "n5", "n6"}) around.nodes.emplace(n, node(n));
+  for (auto& [n, object] : around.nodes) object.meta.labels = {{"rack", "1"}};
+  around.advertisements.begin()->second.node_selectors = {label_is("rack", "1")};
+  around.nodes.at("n1").is_ready = false;
+  around.nodes.at("n2").meta.labels[kExclude] = "";
+  around.nodes.at("n3").meta.labels[kExclude] = "true";
+  around.nodes.at("n4").network_unavailable = true;
+  around.nodes.at("n5").meta.labels["rack"] = "2";
+  kube::Service service = web();
+  service.external_traffic_policy = kube::TrafficPolicy::local;
+  const Announcement a = only(service, around, {slice("web-1", "web", {endpoint("10.244.1.7", "n1")})});
+  EXPECT_EQ(a.reason, Reason::no_eligible_node);
+  EXPECT_EQ(a.teller, "n2") << "the first that is alive";
+  EXPECT_EQ(a.what,
+            "192.0.2.10 is announced by nobody: Node n5 is not selected by spec.nodeSelectors of L2Advertisement default/all; Nodes n2, n3 "
+            "carry the label node.kubernetes.io/exclude-from-external-load-balancers (to remove it: kubectl label node n2 n3 "
+            "node.kubernetes.io/exclude-from-external-load-balancers-); Node n4 has the condition NetworkUnavailable; Node n1 is not "
+            "Ready; Node n6 has no endpoint that can serve, and spec.externalTrafficPolicy is Local");
+}
+
+TEST(Announcements, WithoutAReadyNodeTheFirstOneTells) {
+  Cluster around = cluster();
+  for (auto& [n, node] : around.nodes) node.is_ready = false;
+  const Announcement a = only(web(), around);
+  EXPECT_EQ(a.teller, around.nodes.begin()->first);
+  EXPECT_NE(a.what.find("are not Ready"), std::string::npos) << a.what;
+}
+
 TEST(Announcements, EveryReasonHasANameOfItsOwn) {
   std::set<std::string_view> names;
   for (int i = 0; i <= static_cast<int>(Reason::no_eligible_node); ++i) names.insert(name(static_cast<Reason>(i)));

@@ -130,21 +130,18 @@ TEST(BgpRoutes, BadCommunities) {
   BgpObjects objects;
   auto unknown = bgp_ad("unknown");
   unknown.communities = {"nobody"};
-  auto reserved = bgp_ad("reserved");
-  reserved.communities = {"large:4200099999:0:1"};
   auto malformed = bgp_ad("malformed");
   malformed.communities = {"1:2:3"};
   auto many = bgp_ad("many");
   for (int i = 0; i < 64; ++i) many.communities.push_back("1:" + std::to_string(i));
-  for (const auto& a : {unknown, reserved, malformed, many, bgp_ad("good")}) objects.advertisements.emplace(own(a.meta.name), a);
+  for (const auto& a : {unknown, malformed, many, bgp_ad("good")}) objects.advertisements.emplace(own(a.meta.name), a);
   const auto got = decide_ads(objects);
   ASSERT_EQ(got.ads.size(), 1U);
   EXPECT_EQ(got.ads[0].name, own("good"));
-  ASSERT_EQ(got.problems.size(), 4U);
+  ASSERT_EQ(got.problems.size(), 3U);
   EXPECT_EQ(got.problems[0].reason, "unknown_community");
   EXPECT_EQ(got.problems[1].reason, "too_many_communities");
-  EXPECT_EQ(got.problems[2].reason, "reserved_community");
-  EXPECT_EQ(got.problems[3].reason, "unknown_community");
+  EXPECT_EQ(got.problems[2].reason, "unknown_community");
 }
 
 TEST(BgpRoutes, AnAggregateNeverBlackHoles) {
@@ -170,20 +167,28 @@ bird::Attributes with(std::uint16_t community) {
 }
 BgpWish wish(std::string_view p, std::map<std::string, bird::Attributes> by_peer) { return {prefix(p), std::move(by_peer), false}; }
 
-TEST(BgpTable, TagsForAllOrForSome) {
+bird::Telling to_all(bird::Attributes attributes) { return {{{0, std::move(attributes)}}}; }
+
+TEST(BgpTable, TellsAllOrSome) {
   RouteTable t;
   t.set_peers({{"a", 1}, {"b", 2}});
   t.set(named("web"), {wish("192.0.2.10/32", {{"a", {}}, {"b", {}}})});
-  EXPECT_EQ(t.text(Family::v4), bird::route_line(prefix("192.0.2.10/32"), {{0, bird::Attributes().number()}}));
+  const auto line = [](std::map<std::uint32_t, bird::Attributes> by_peer) {
+    return bird::route_line(prefix("192.0.2.10/32"), bird::Telling{std::move(by_peer)});
+  };
+  EXPECT_EQ(t.text(Family::v4), line({{0, {}}}));
   EXPECT_EQ(t.text(Family::v6), "");
   t.set(named("web"), {wish("192.0.2.10/32", {{"a", {}}})});
-  EXPECT_EQ(t.text(Family::v4), bird::route_line(prefix("192.0.2.10/32"), {{1, bird::Attributes().number()}}));
+  EXPECT_EQ(t.text(Family::v4), line({{1, {}}}));
   t.set(named("web"), {wish("192.0.2.10/32", {{"a", {}}, {"b", with(7)}})});
-  EXPECT_EQ(t.text(Family::v4), bird::route_line(prefix("192.0.2.10/32"), {{1, bird::Attributes().number()}, {2, with(7).number()}}));
-  EXPECT_EQ(t.sets().size(), 2U);
+  EXPECT_EQ(t.text(Family::v4), line({{1, {}}, {2, with(7)}}));
+  EXPECT_EQ(t.tellings(), (std::vector{bird::Telling{{{1, {}}, {2, with(7)}}}}));
   t.set_peers({{"a", 1}});
-  EXPECT_EQ(t.text(Family::v4), bird::route_line(prefix("192.0.2.10/32"), {{0, bird::Attributes().number()}}));
-  EXPECT_EQ(t.sets().size(), 1U);
+  EXPECT_EQ(t.text(Family::v4), line({{0, {}}}));
+  EXPECT_EQ(t.tellings(), std::vector{to_all({})});
+  t.set_peers({});
+  EXPECT_EQ(t.text(Family::v4), "") << "nobody to tell";
+  EXPECT_TRUE(t.tellings().empty());
 }
 
 TEST(BgpTable, APrefixIsHeldUntilItsLastServiceGoes) {
@@ -193,12 +198,12 @@ TEST(BgpTable, APrefixIsHeldUntilItsLastServiceGoes) {
   t.set(named("two"), {wish("192.0.2.0/24", {{"a", with(2)}})});
   bird::Attributes both = with(1);
   both.communities.emplace_back(65001, 2);
-  EXPECT_EQ(t.sets(), std::vector{both});
+  EXPECT_EQ(t.tellings(), std::vector{to_all(both)});
   t.set(named("one"), {});
-  EXPECT_EQ(t.sets(), std::vector{with(2)});
+  EXPECT_EQ(t.tellings(), std::vector{to_all(with(2))});
   t.set(named("two"), {});
   EXPECT_EQ(t.text(Family::v4), "");
-  EXPECT_TRUE(t.sets().empty());
+  EXPECT_TRUE(t.tellings().empty());
   EXPECT_EQ(t.size(), 0U);
 }
 
@@ -209,7 +214,7 @@ TEST(BgpTable, DisagreementIsToldAndTheFirstWins) {
   high.local_pref = 200;
   t.set(named("b"), {wish("192.0.2.0/24", {{"a", high}})});
   t.set(named("a"), {wish("192.0.2.0/24", {{"a", {}}})});
-  EXPECT_EQ(t.sets(), std::vector{bird::Attributes()});
+  EXPECT_EQ(t.tellings(), std::vector{to_all({})});
   ASSERT_EQ(t.conflicts().size(), 1U);
   EXPECT_EQ(t.conflicts()[0], (RouteConflict{prefix("192.0.2.0/24"), "a", named("a"), named("b")}));
 }
@@ -239,7 +244,7 @@ TEST(BgpTable, ManyStepsGiveWhatOneGives) {
     once.set_peers(peers);
     for (const auto& [name, l] : now) once.set(name, l);
     ASSERT_EQ(steps.text(Family::v4), once.text(Family::v4)) << i;
-    ASSERT_EQ(steps.sets(), once.sets()) << i;
+    ASSERT_EQ(steps.tellings(), once.tellings()) << i;
   }
 }
 

@@ -167,7 +167,7 @@ class BirdDriverTest : public BirdTest {
       out.peers.emplace(p.symbol, p);
     }
     out.routes4 = routes;
-    out.sets = {bird::Attributes()};
+    out.tellings = {{{{0, {}}}}};
     return out;
   }
   bool applies(BgpWant w) {
@@ -296,6 +296,68 @@ TEST_F(BirdDriverTest, WhileBirdIsAwayTheFilesAreKept) {
   bird().start();
   ASSERT_TRUE(run_until(*loop, [&] { return applied == round; }));
   EXPECT_EQ(asked("configure"), 2U) << "nobody knows what it read";
+}
+
+TEST_F(BirdDriverTest, HoweverBirdMisbehavesOnceTheWishIsFulfilledInTheEnd) {
+  const std::string commands[] = {"show protocols", "show bfd sessions", "configure check", "configure", "configure soft"};
+  const std::pair<const char*, std::string> misbehaviours[] = {
+      {"silent", ""},          {"half a line", "0003 Reconf"},      {"half a reply", "0002-Reading\n"}, {"garbage", "\x01\xff garbage\n"},
+ {"two answers", "0000 \n0000 \n"}, {"another code", "8007 Access denied\n"}, {"a flood", std::string(5'000'000, '0')},
+      {"endless", [] {
+         std::string out;
+         while (out.size() < 3'000'000) out += "1000-x\n";
+         return out;
+       }()}};
+  int number = 0;
+  for (const std::string& command : commands) {
+    for (const auto& [what, bytes] : misbehaviours) {
+      SCOPED_TRACE(command + ": " + what);
+      bool is_done = false;
+      bird().answer = [&, bytes = bytes](const std::string& c) {
+        if (is_done || !(command == "configure" ? c == command : c.starts_with(command))) return bird().usual(c);
+        is_done = true;
+        return bytes;
+      };
+      ++number;
+      const std::string routes = std::to_string(number) + "\n";
+      // Once a change of peers, and one of routes alone.
+      ASSERT_TRUE(applies(want(number % 2 == 0 ? std::vector<std::string>{"a"} : std::vector<std::string>{"a", "b"}, routes)));
+      EXPECT_EQ(file("bird.conf").find("protocol bgp flp_b") != std::string::npos, number % 2 != 0);
+      ASSERT_TRUE(applies(want(number % 2 == 0 ? std::vector<std::string>{"a"} : std::vector<std::string>{"a", "b"}, routes + "more\n")));
+      EXPECT_EQ(file("routes4.conf"), routes + "more\n");
+      bird().answer = [this](const std::string& c) { return bird().usual(c); };
+    }
+  }
+}
+
+TEST_F(BirdDriverTest, ABirdThatDiesInTheMiddleOfACommandIsConfiguredAnew) {
+  bird();
+  for (const std::string command : {"configure check", "configure", "configure soft"}) {
+    SCOPED_TRACE(command);
+    ASSERT_TRUE(applies(want({"a"}, "before\n")));
+    bool is_done = false;
+    bird().answer = [&](const std::string& c) -> std::string {
+      if (is_done || !(command == "configure" ? c == command : c.starts_with(command))) return bird().usual(c);
+      is_done = true;
+      loop->post([this] { bird().stop(); });
+      return "";
+    };
+    auto changed = want({"a"}, "after\n");
+    if (command != "configure soft") changed.peers.at("flp_a").hold = 60s;
+    const auto round = driver().set(changed);
+    ASSERT_TRUE(run_until(*loop, [&] { return is_done && !driver().is_ready(); }));
+    bird().start();
+    ASSERT_TRUE(run_until(*loop, [&] { return applied == round; }));
+    EXPECT_EQ(file("routes4.conf"), "after\n");
+    bird().answer = [this](const std::string& c) { return bird().usual(c); };
+  }
+}
+
+TEST_F(BirdDriverTest, ASlowBird) {
+  bird().sends_octet_by_octet = true;
+  ASSERT_TRUE(applies(want({"a"}, "one\n")));
+  ASSERT_TRUE(applies(want({"a"}, "two\n")));
+  EXPECT_EQ(file("routes4.conf"), "two\n");
 }
 
 TEST_F(BirdDriverTest, ASessionThatEndsSlowly) {

@@ -66,6 +66,19 @@ TEST(Complaints, OnlyAboutWhatThisNodeAnnounces) {
   EXPECT_TRUE(troubles(refused).empty());
 }
 
+TEST(Complaints, WhatNobodyAnnouncesIsToldByOne) {
+  Announcement a = announced("192.0.2.10");
+  a.node.clear();
+  a.reason = Reason::no_eligible_node;
+  a.teller = "n2";
+  a.what = "192.0.2.10 is announced by nobody: Node n1 is not Ready";
+  EXPECT_TRUE(complaints(named("web"), std::vector{a}, "n1", kTwo).empty());
+  const auto told = complaints(named("web"), std::vector{a}, "n2", kTwo);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(name(told[0].trouble), "NoEligibleNode");
+  EXPECT_EQ(told[0].what, a.what);
+}
+
 TEST(Complaints, TheSentenceNamesObjectFieldAndRemedy) {
   const auto off = complaints(named("web"), std::vector{announced("203.0.113.10")}, "n1", kTwo);
   ASSERT_EQ(off.size(), 1U);

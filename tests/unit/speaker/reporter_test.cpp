@@ -81,5 +81,26 @@ TEST(SpeakerReporter, WaitsUntilTheLinksAreKnownAndHaveTheirAddresses) {
   EXPECT_EQ(w.reasons(), std::vector<std::string>{"Service default/web VipNotOnSegment"});
 }
 
+TEST(SpeakerReporter, AForeignClaimIsAnEventOnEachServiceThatHasTheVipHere) {
+  World w;
+  w.links(true);
+  Announcement mine;
+  mine.vip = ip("192.0.2.9");
+  mine.node = "n1";
+  mine.pool = {"fairlead-system", "front"};
+  Announcement others = mine;
+  others.node = "n2";
+  Announcement another = mine;
+  another.vip = ip("192.0.2.10");
+  w.announcements = {{named("other"), {another}}, {named("shares"), {mine}}, {named("there"), {others}}, {named("web"), {another, mine}}};
+  w.reporter->announcements_changed();
+  w.reporter->conflict({ip("192.0.2.9"), mac(66), "eth0"});
+  EXPECT_EQ(w.reasons(), (std::vector<std::string>{"Service default/shares AddressConflict", "Service default/web AddressConflict"}));
+  const std::string& what = w.source.events[0].message;
+  for (const char* part : {"192.0.2.9", "02:00:00:00:00:42", "eth0", "n1", "IPAddressPool fairlead-system/front"}) {
+    EXPECT_NE(what.find(part), std::string::npos) << part << " in " << what;
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::speaker
