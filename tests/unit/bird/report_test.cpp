@@ -89,7 +89,7 @@ TEST(BirdProtocols, All) {
   EXPECT_EQ(tor.local_as, 65001U);
   EXPECT_EQ(tor.last_error, "");
   ASSERT_EQ(tor.channels.size(), 2U);
-  EXPECT_EQ(tor.channels[0], (Protocol::Channel{"ipv4", "UP", 0, 2, "10.1.0.1"}));
+  EXPECT_EQ(tor.channels[0], (Protocol::Channel{"ipv4", "UP", 0, 2, "10.1.0.1", 2}));
   EXPECT_EQ(tor.channels[1], (Protocol::Channel{"ipv6", "UP", 0, 0, "fd00::1"}));
   EXPECT_EQ(all[2].name, "p_dead");
   EXPECT_EQ(all[2].bgp, BgpState::active);
