@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 
 #include "controller/feed/feed.h"
 #include "controller/flags.h"
@@ -11,7 +12,7 @@
 #include "controller/report/reporter.h"
 #include "controller/report/table.h"
 #include "proto/base/log.h"
-#include "proto/runtime/http_server.h"
+#include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
 
 namespace fairlead::controller {
@@ -21,7 +22,6 @@ constexpr int kOk = 0;
 constexpr int kInvalidObject = 1;
 constexpr int kFailed = 2;
 constexpr Duration kLeaseWait = std::chrono::seconds(5);
-constexpr Duration kListenRetry = std::chrono::seconds(1);
 
 int fail(const std::string& what) {
   std::fprintf(stderr, "fairlead-controller: %s\n", what.c_str());
@@ -52,7 +52,6 @@ class Controller {
                [this](const runtime::Fault& fault) { on_fault(fault); }},
               flags.source.group == api::Group::metallb ? flags.source.metallb_namespace() : ""),
         reporter_(loop, source, [this] { feed_.mark_dirty(); }, flags.source.group),
-        listen_timer_(loop, [this] { listen(); }),
         wake_timer_(loop, [this] { feed_.mark_dirty(); }),
         lease_timer_(loop, [this] {
           loop_.stop(
@@ -64,7 +63,7 @@ class Controller {
     if (is_show_) return;
     metrics_.set_leading(false);
     reporter_.watch_writes([this](std::string_view failure) { metrics_.written(failure); });
-    if (!metrics_address_.empty()) listen();
+    server_.emplace(loop_, metrics_address_, runtime::MetricsServer::Handlers{.metrics = [this] { return metrics_.text(); }});
     log::info("standby", {{"lease", "controller"}});
     if (is_once_) lease_timer_.arm(kLeaseWait);
     source_.lead("controller", [this](bool leads) { on_lease(leads); });
@@ -103,32 +102,6 @@ class Controller {
   void state(const std::vector<core::Notice>& problems) {
     std::vector<std::string> unreadable = feed_.objects().unreadable_lines();
     if (is_synced_ || !unreadable.empty()) reporter_.state(core::summarize(problems, std::move(unreadable), is_synced_));
-  }
-
-  /// Somebody else may have the port for a moment, the controller before this one for instance.
-  void listen() {
-    auto server = runtime::HttpServer::listen(loop_, metrics_address_, [this](const runtime::HttpRequest& r) { return show(r); });
-    if (server) {
-      server_ = *std::move(server);
-      return;
-    }
-    if (!has_told_port_) log::warn("metrics_not_shown", {{"what", server.error().what}, {"retry_ms", milliseconds(kListenRetry)}});
-    has_told_port_ = true;
-    listen_timer_.arm(kListenRetry);
-  }
-
-  runtime::HttpResponse show(const runtime::HttpRequest& request) const {
-    runtime::HttpResponse out;
-    if (request.path == "/metrics") {
-      out.content_type = "text/plain; version=0.0.4; charset=utf-8";
-      out.body = metrics_.text();
-    } else if (request.path == "/healthz" || request.path == "/readyz") {
-      out.body = "ok\n";
-    } else {
-      out.status = 404;
-      out.body = "ask /metrics, /healthz or /readyz\n";
-    }
-    return out;
   }
 
   void pass() {
@@ -170,9 +143,7 @@ class Controller {
   feed::Feed feed_;
   report::Reporter reporter_;
   report::Metrics metrics_;
-  std::unique_ptr<runtime::HttpServer> server_;
-  bool has_told_port_ = false;
-  runtime::Timer listen_timer_;
+  std::optional<runtime::MetricsServer> server_;
   runtime::Timer wake_timer_;
   runtime::Timer lease_timer_;
 };

@@ -6,8 +6,11 @@
 ///                        +--announcements--> Reporter --Events--> source
 ///   Announcer --foreign claims--> Reporter
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
+///   Feed, BgpFeed, source, BgpReporter --changed Services, faults--> StatusWriter, ConfigState --statuses--> source
+///   all of them --figures, when asked--> Metrics --text--> MetricsServer
 ///
 ///   source --changes--> BgpFeed --sessions, routes--> BirdDriver --files, socket--> BIRD    (with --bird-socket)
+///                          +--faults, announcements--+--states--> BgpReporter --Events--> source
 ///
 /// A node answers for a VIP only after its first acknowledged sync: whoever draws traffic can forward it.
 #include <unistd.h>
@@ -16,14 +19,16 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include "proto/base/log.h"
 #include "proto/runtime/loop.h"
+#include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
 #include "speaker/bgp/bird_driver.h"
 #include "speaker/bgp/bird_keeper.h"
-#include "speaker/core/bgp_sessions.h"
+#include "speaker/core/bfd_port.h"
 #include "speaker/core/interfaces.h"
 #include "speaker/feed/bgp_feed.h"
 #include "speaker/feed/feed.h"
@@ -32,7 +37,12 @@
 #include "speaker/link/link_monitor.h"
 #include "speaker/link/sysctls.h"
 #include "speaker/nft/data_plane.h"
+#include "speaker/report/bgp_reporter.h"
+#include "speaker/report/config_state.h"
+#include "speaker/report/metrics.h"
 #include "speaker/report/reporter.h"
+#include "speaker/report/status_objects.h"
+#include "speaker/report/status_writer.h"
 
 namespace fairlead::speaker {
 namespace {
@@ -53,6 +63,7 @@ struct Flags {
   bool keep_bird = false;
   std::string bird_program = "/usr/sbin/bird";
   int bgp_drain_after_seconds = 300;
+  std::string metrics_address = "127.0.0.1:7480";
   std::string log_level = "info";
   bool init_only = false;
   std::string sysctl_root{kSysctlRoot};
@@ -63,6 +74,13 @@ int fault(const std::string& what) {
   std::fprintf(stderr, "fairlead-speaker: %s\n", what.c_str());
   return kStartupFault;
 }
+
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// One for each fault: several may be about one object.
+std::string origin_of(const runtime::Fault& f) { return f.where + "\n" + f.field + "\n" + f.what; }
 
 std::string host_name() {
   char text[256] = "";
@@ -144,15 +162,15 @@ FoundMode look_for_proxies(NftSession& session) {
 }
 
 /// Decided once: a node whose forwarding changed by itself, because somebody else's program came or went, is nobody's wish.
-Mode decide_mode(Mode wanted, NftSession& session) {
+FoundMode decide_mode(Mode wanted, NftSession& session) {
   if (wanted != Mode::automatic) {
     log::info("mode", {{"mode", name(wanted)}, {"reason", "--mode"}});
-    return wanted;
+    return {wanted, "--mode", ""};
   }
   const FoundMode found = look_for_proxies(session);
   log::info("mode", {{"mode", name(found.mode)}, {"reason", found.because}});
   if (!found.remedy.empty()) log::warn("leftover_rules", {{"what", found.because}, {"remedy", found.remedy}});
-  return found.mode;
+  return found;
 }
 
 /// An old speaker may be on its way out: its anchor goes with its socket.
@@ -185,27 +203,38 @@ int keep_bird(const Flags& flags) {
   return loop.run();
 }
 
-/// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the source is told how it goes.
+/// BGP, where there is a BIRD: the feed says what it should do, the driver sees to it, the reporter tells how it goes.
 class Bgp {
  public:
-  Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source)
-      : source_(source),
+  /// `announced`: a Service whose peers are others now.
+  Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source, ConfigState& config,
+      std::function<void(const kube::Name&)> announced)
+      : is_own_bird_(!flags.bird.is_included),
+        reporter_(source, config),
         feed_(loop,
               {.node = flags.node,
                .listen_port = static_cast<std::uint16_t>(flags.bgp_listen_port),
                .drain = std::chrono::seconds(flags.bgp_drain_seconds)},
               planner,
               {.want = [this](BgpWant want) { driver_.set(std::move(want)); },
-               .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { told(about, reason, what); },
-               .announced = [](const kube::Name& service, const std::vector<std::string>& peers) { announced(service, peers); }}),
+               .told = [this](const api::Key& about, const std::string& reason, const std::string& what) { reporter_.told(about, reason, what); },
+               .announced = [this, announced = std::move(announced)](const kube::Name& service, const std::vector<std::string>& peers) {
+                 reporter_.announced(service, peers);
+                 announced(service);
+               }}),
         driver_(loop, flags.bird,
-                {.link = [](LinkState state, const std::string& what) { link(state, what); },
-                 .reported = [this](const BirdReport& report) { reported(report); },
-                 .refused = [this](const std::vector<BirdRefusal>& all) { refused(all); },
-                 .applied = [](std::uint64_t round, Duration took) {
-                   log::info("bird_configured", {{"round", static_cast<unsigned long>(round)}, {"ms", milliseconds(took)}});
+                {.link = [this](LinkState state, const std::string& what) { reporter_.link(state, what); },
+                 .reported = [this](const BirdReport& report) {
+                   reporter_.reported(report, feed_.peers());
+                   if (feed_.wants_bfd()) look_at_bfd_port(report.bfd.support);
                  },
-                 .learnt = [this](bool has_bfd) { feed_.set_bfd_built_in(has_bfd); }}) {}
+                 .refused = [this](const std::vector<BirdRefusal>& all) { refused(all); },
+                 .applied = [this](std::uint64_t round, Duration took) { reporter_.applied(round, took); },
+                 .learnt = [this](bird::BfdReport::Support bfd) {
+                   look_at_bfd_port(bfd);
+                   feed_.set_bfd_built_in(bfd != bird::BfdReport::Support::not_built);
+                 },
+                 .failed = [this](const std::string& what) { reporter_.failed(what); }}) {}
 
   Result<void> begin(const std::string& node) {
     BgpNode unknown;
@@ -213,62 +242,30 @@ class Bgp {
     return driver_.begin(router_id(unknown));
   }
   BgpFeed& feed() { return feed_; }
+  Metrics::Bgp figures() const {
+    Metrics::Bgp out = reporter_.figures(feed_.peers());
+    out.each_announced = [this](const auto& visit) { feed_.each_announced(visit); };
+    return out;
+  }
 
  private:
-  static void link(LinkState state, const std::string& what) {
-    log::write(state == LinkState::ready ? log::Level::info : log::Level::warn, "bird_link", {{"state", name(state)}, {"what", what}});
-  }
-  static void announced(const kube::Name& service, const std::vector<std::string>& peers) {
-    std::string all;
-    for (const std::string& p : peers) all += (all.empty() ? "" : ",") + p;
-    log::info(peers.empty() ? "bgp_withdraw" : "bgp_announce", {{"service", service.str()}, {"peers", all}});
-  }
-  void told(const api::Key& about, const std::string& reason, const std::string& what) {
-    if (reason.empty()) {
-      log::info("bgp_object_good", {{"object", about.str()}});
-      return;
-    }
-    log::warn("bgp_object_refused", {{"object", about.str()}, {"reason", reason}, {"what", what}});
-    source_.event(about, runtime::EventType::warning, "InvalidConfiguration", what + " (" + reason + "; what ran before goes on)");
-  }
   void refused(const std::vector<BirdRefusal>& all) {
+    reporter_.refused(all);
     std::vector<std::pair<std::string, std::string>> peers;
-    for (const BirdRefusal& r : all) {
-      log::warn("bird_refused", {{"peer", r.symbol}, {"what", r.what}});
-      peers.emplace_back(r.symbol, r.what);
-    }
+    for (const BirdRefusal& r : all) peers.emplace_back(r.symbol, r.what);
     feed_.set_refusals(peers);
   }
-  void reported(const BirdReport& report) {
-    std::set<std::string> symbols;
-    for (const auto& [symbol, peer] : feed_.peers()) symbols.insert(symbol);
-    auto now = sessions_of(report.protocols, report.bfd.sessions, symbols);
-    for (const SessionChange& c : changes_of(sessions_, now)) session_changed(c);
-    sessions_ = std::move(now);
-  }
-  void session_changed(const SessionChange& change) {
-    using What = SessionChange::What;
-    const auto found = feed_.peers().find(change.symbol);
-    const std::string peer = found == feed_.peers().end() ? change.symbol : found->second.name;
-    const auto tell = [&](const char* event, runtime::EventType type, const char* reason, const std::string& what) {
-      const std::string hint(remedy(what));
-      log::write(type == runtime::EventType::normal ? log::Level::info : log::Level::warn, event, {{"peer", peer}, {"what", what}, {"remedy", hint}});
-      if (found == feed_.peers().end()) return;
-      source_.event({api::Kind::bgp_peer, found->second}, type, reason, hint.empty() ? what : what + ": " + hint);
-    };
-    switch (change.what) {
-      case What::up: return tell("bgp_up", runtime::EventType::normal, "BGPSessionUp", "the session is established");
-      case What::down: return tell("bgp_down", runtime::EventType::warning, "BGPSessionDown", change.why);
-      case What::failing: return tell("bgp_failing", runtime::EventType::warning, "BGPSessionFailing", change.why);
-      case What::bfd_up: return tell("bfd_up", runtime::EventType::normal, "BFDSessionUp", "BFD is up");
-      case What::bfd_down: return tell("bfd_down", runtime::EventType::warning, "BFDSessionDown", "BFD is down: a failure will not be noticed quickly");
-    }
+
+  /// In somebody else's BIRD both use the same socket.
+  void look_at_bfd_port(bird::BfdReport::Support bfd) {
+    if (is_own_bird_) feed_.set_bfd_port_taken(bfd_port_.look(udp_sockets(kBfdPort), bfd == bird::BfdReport::Support::present));
   }
 
-  runtime::Source& source_;
+  const bool is_own_bird_;
+  BfdPort bfd_port_;
+  BgpReporter reporter_;
   BgpFeed feed_;
   BirdDriver driver_;
-  std::map<std::string, BgpSession> sessions_;  // by symbol, as last reported
 };
 
 int run(const Flags& flags) {
@@ -290,7 +287,8 @@ int run(const Flags& flags) {
     if (done.error().code == Errc::denied) return fault(done.error().what + ": CAP_NET_ADMIN is needed");
     log::warn("no_anchor", {{"what", done.error().what}, {"means", "established connections may break when somebody flushes the ruleset"}});
   }
-  const Mode mode = data_plane_flags->mode = decide_mode(data_plane_flags->mode, **session);
+  const FoundMode found_mode = decide_mode(data_plane_flags->mode, **session);
+  const Mode mode = data_plane_flags->mode = found_mode.mode;
   if (mode == Mode::off) {
     // A kernel without nf_tables has no table of ours either.
     if (const auto removed = remove_tables(**session); !removed) log::warn("tables_not_removed", {{"what", removed.error().what}});
@@ -305,12 +303,17 @@ int run(const Flags& flags) {
   const NodeReadiness liveness;
   Planner planner;
   Announcer announcer(loop, std::move(*excluded));
-  Reporter reporter(loop, **source, flags.node, announcer.excluded());
-  announcer.on_conflict([&](const ForeignClaim& claim) { reporter.conflict(claim); });
-
+  std::optional<Reporter> reporter;
+  Metrics metrics;
+  std::optional<StatusWriter> statuses;
+  ConfigState config(flags.node, [&](runtime::StatusObject state) {
+    if (statuses) statuses->set_state(std::move(state));
+  });
+  announcer.on_conflict([&](const ForeignClaim& claim) { reporter->conflict(claim); });
   std::unique_ptr<Bgp> bgp;
   if (!flags.bird.socket.empty()) {
-    bgp = std::make_unique<Bgp>(loop, flags, planner, **source);
+    bgp = std::make_unique<Bgp>(loop, flags, planner, **source, config,
+                                [&](const kube::Name& service) { statuses->changed(runtime::StatusKind::service_bgp_status, service); });
     if (const auto done = bgp->begin(flags.node); !done) return fault("--bird-config-dir: " + done.error().what);
   }
 
@@ -318,20 +321,40 @@ int run(const Flags& flags) {
   Feed feed({flags.node, *data_plane_flags}, planner, liveness,
             {.planned = [&] { if (data_plane) data_plane->changed(); },
              .vips = [&](std::map<Ip, std::vector<std::string>> vips) { announcer.set_vips(std::move(vips)); },
-             .announced = [&](const auto& announcements) { reporter.set_announcements(announcements); }});
+             .announced = [&](const std::vector<kube::Name>& services) {
+               reporter->announcements_changed();
+               for (const kube::Name& s : services) statuses->changed(runtime::StatusKind::service_l2_status, s);
+             }});
+  reporter.emplace(loop, **source, flags.node, announcer.excluded(), feed.announcements());
+  statuses.emplace(loop, **source, StatusWriter::Options{.node = flags.node},
+                   StatusWriter::Handlers{
+                       .wanted = [&](runtime::StatusKind kind, const kube::Name& service) {
+                         if (kind == runtime::StatusKind::service_bgp_status) return bgp_status(service, flags.node, bgp ? bgp->feed().peers_of(service) : std::vector<std::string>());
+                         const auto found = feed.announcements().find(service);
+                         return found == feed.announcements().end() ? std::nullopt : l2_status(service, flags.node, found->second);
+                       },
+                       .written = [&](std::string_view failure) { metrics.status_written(failure); }});
+  config.set_note("mode " + std::string(name(mode)) + ": " + found_mode.because);
+  bool is_synced = false;
   const auto synced = [&] {
+    is_synced = true;
     feed.synced();
     if (bgp) bgp->feed().synced();
+    statuses->begin();
   };
   if (mode != Mode::off) {
     data_plane = std::make_unique<DataPlane>(loop, planner, std::move(*session),
-                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout}, synced);
+                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout},
+                                             DataPlane::Handlers{
+                                                 .synced = synced,
+                                                 .settled = [&](const DataPlane::Counts& counts, Duration took) { metrics.settled(counts.batches, counts.elements, took, wall_seconds()); },
+                                                 .failed = [&](std::string_view error) { metrics.data_plane_failed(error); }});
   }
 
   std::unique_ptr<LinkMonitor> links;
   auto opened = LinkMonitor::open(loop, [&] {
     announcer.set_links(links->links(), links->addresses());
-    reporter.set_links(links->links(), links->addresses());
+    reporter->set_links(links->links(), links->addresses());
     HostAddresses host;
     for (const rtnl::Address& a : links->addresses()) {
       const auto link = links->links().find(a.index);
@@ -351,6 +374,21 @@ int run(const Flags& flags) {
   links = std::move(*opened);
   links->start();  // before the first plan: one without addresses would take the NodePorts away for a moment
 
+  const runtime::MetricsServer server(
+      loop, flags.metrics_address,
+      {.metrics = [&] {
+         return metrics.text({.node = flags.node,
+                              .announcements = feed.announcements(),
+                              .tally = announcer.tally(),
+                              .services = planner.services().size(),
+                              .elements = planner.table().have().size(),
+                              .is_loaded = config.is_loaded(),
+                              .is_stale = config.is_stale(),
+                              .statuses_queued = statuses->queued(),
+                              .bgp = bgp ? std::optional(bgp->figures()) : std::nullopt});
+       },
+       .is_ready = [&] { return is_synced; }});
+
   using api::Kind;
   std::vector<Kind> kinds{Kind::service, Kind::endpoint_slice, Kind::node, Kind::service_cidr, Kind::ip_address_pool, Kind::l2_advertisement};
   if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
@@ -360,10 +398,15 @@ int run(const Flags& flags) {
                       feed.changes(std::move(c));
                       if (bgp) bgp->feed().settle();
                     },
-                    .synced = [&] { data_plane ? data_plane->begin() : synced(); },
-                    .fault = [](const runtime::Fault& f) {
+                    .synced = [&] {
+                      config.set_loaded();
+                      data_plane ? data_plane->begin() : synced();
+                    },
+                    .fault = [&](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
-                    }});
+                      config.set(origin_of(f), f.object.empty() ? f.where : f.object, (f.field.empty() ? "" : f.field + ": ") + f.what);
+                    },
+                    .mended = [&](const runtime::Fault& f) { config.set(origin_of(f), f.object.empty() ? f.where : f.object, ""); }});
   log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();
   log::info("neighbours", {{"answered", announcer.tally().answered}, {"ignored", announcer.tally().str()}});
@@ -410,6 +453,7 @@ int main(int argc, char** argv) {
   app.add_flag("--keep-bird", flags.keep_bird, "Run BIRD beside a speaker, and drain its routes when the speaker stays away; nothing else");
   app.add_option("--bird", flags.bird_program, "With --keep-bird: the program")->capture_default_str();
   app.add_option("--bgp-drain-after-seconds", flags.bgp_drain_after_seconds, "With --keep-bird: how long a speaker may be away")->capture_default_str()->check(CLI::Range(1, 86400));
+  app.add_option("--metrics-address", flags.metrics_address, "Where /metrics, /healthz and /readyz are shown; \"\": nowhere")->capture_default_str();
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--init-only", flags.init_only, "Raise the kernel settings that forwarding needs, and exit");
   app.add_option("--sysctl-root", flags.sysctl_root, "With --init-only: where the kernel settings are, if /proc/sys cannot be written here")->capture_default_str();

@@ -6,6 +6,9 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
+#include <cstdio>
+
 #include "proto/base/check.h"
 
 namespace fairlead::metrics {
@@ -75,6 +78,44 @@ void Registry::forget(const Metric& gauge) {
   if (found == state_->gauges.end()) return;
   for (const auto& [labels, one] : found->second.by_labels) found->second.family->Remove(one);
   found->second.by_labels.clear();
+}
+
+namespace {
+
+void escape(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+}
+
+}  // namespace
+
+void Text::series(const Metric& metric, Pairs labels, double value) {
+  FL_CHECK(metric.type != Type::histogram, "a histogram is several series: use a Registry");
+  if (last_ != metric.name) {
+    last_ = metric.name;
+    out_.append("# HELP ").append(metric.name).append(" ").append(metric.help).append("\n# TYPE ").append(metric.name);
+    out_.append(metric.type == Type::gauge ? " gauge\n" : " counter\n");
+  }
+  out_ += metric.name;
+  char between = '{';
+  for (const auto& [key, text] : labels) {
+    out_ += between;
+    out_.append(key).append("=\"");
+    escape(out_, text);
+    out_ += '"';
+    between = ',';
+  }
+  if (between == ',') out_ += '}';
+  char number[32];
+  const bool is_whole = value == std::floor(value) && std::abs(value) < 1e15;
+  std::snprintf(number, sizeof number, is_whole ? " %.0f\n" : " %.17g\n", value);
+  out_ += number;
 }
 
 std::string Registry::text() const { return prometheus::TextSerializer().Serialize(state_->registry.Collect()); }

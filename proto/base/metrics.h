@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace fairlead::metrics {
@@ -42,6 +43,19 @@ class Registry {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+/// The same format for series that are known from elsewhere: written when they are asked for and kept nowhere. The series
+/// of one metric are written one after another. Pure.
+class Text {
+ public:
+  using Pairs = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+  void series(const Metric& metric, Pairs labels, double value);
+  std::string take() && { return std::move(out_); }
+
+ private:
+  std::string out_;
+  std::string_view last_;  // name of the metric that was written last
 };
 
 }  // namespace fairlead::metrics

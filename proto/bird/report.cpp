@@ -105,12 +105,14 @@ void read_channel(const Pair& p, Protocol::Channel& channel) {
   if (p.key == "State") channel.state = p.value;
   if (p.key == "Routes") read_counts(p.value, channel);
   if (p.key == "BGP Next hop") channel.next_hop = p.value;
+  // Numbers in columns, of which newer versions have more; the last is "accepted".
+  if (p.key == "Export updates") channel.updates = number<std::uint64_t>(p.value.substr(p.value.find_last_of(' ') + 1)).value_or(0);
 }
 
 void read_detail(std::string_view line, Protocol& protocol) {
   // "  Channel ipv4" opens a block; its lines are indented by four and more.
   if (const auto channel = after(line, "Channel ")) {
-    protocol.channels.push_back({std::string(*channel), {}, 0, 0, {}});
+    protocol.channels.push_back({std::string(*channel), {}, 0, 0, {}, 0});
     return;
   }
   if (trimmed(line) == "Neighbor graceful restart active") protocol.is_peer_restarting = true;

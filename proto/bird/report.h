@@ -73,6 +73,7 @@ struct Protocol {
     std::string state;  // UP DOWN START FLUSHING
     std::uint64_t imported = 0, exported = 0;
     std::string next_hop;
+    std::uint64_t updates = 0;  // routes told, those told anew among them
     bool operator==(const Channel&) const = default;
   };
   std::vector<Channel> channels;

@@ -93,8 +93,9 @@ void BirdDriver::link_changed(LinkState state, const std::string& what) {
   refused_whole_ = {};
   link_.ask(bird::show_bfd_sessions(), [this](Result<bird::Reply> answer) {
     if (!answer) return;
-    has_bfd_ = bird::parse_bfd_sessions(*answer).support != bird::BfdReport::Support::not_built;
-    handlers_.learnt(has_bfd_);
+    const auto support = bird::parse_bfd_sessions(*answer).support;
+    has_bfd_ = support != bird::BfdReport::Support::not_built;
+    handlers_.learnt(support);
     if (step_ == Step::idle) work();
     poll();
   });
@@ -235,6 +236,7 @@ void BirdDriver::configured(bool soft, const std::string& text, Result<bird::Rep
   accepted_blocks_ = bird::blocks_of(text);
   needs_configure_ = false;
   is_main_in_force_ = true;
+  if (handlers_.failed && !told_failure_.empty()) handlers_.failed("");
   told_failure_.clear();
   if (!soft && refused_whole_.first != text_of_want()) refused_whole_ = {};
   tell_refusals();
@@ -293,7 +295,10 @@ void BirdDriver::tell_refusals() {
 void BirdDriver::failed(const std::string& what) {
   step_ = Step::failed;
   wait_timer_.cancel();
-  if (what != told_failure_) log::warn("bird_failed", {{"what", what}});
+  if (what != told_failure_) {
+    log::warn("bird_failed", {{"what", what}});
+    if (handlers_.failed) handlers_.failed(what);
+  }
   told_failure_ = what;
   needs_configure_ = true;
   is_main_in_force_ = false;

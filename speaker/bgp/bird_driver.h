@@ -31,21 +31,6 @@ struct BirdOptions {
   Duration deadline = std::chrono::seconds(5);
 };
 
-/// What BIRD answered to a poll.
-struct BirdReport {
-  bird::Version version;
-  bird::Status status;
-  std::vector<bird::Protocol> protocols;  // ours
-  bird::BfdReport bfd;
-};
-
-/// What BIRD does not take. `symbol` "": not one peer's fault.
-struct BirdRefusal {
-  std::string symbol;
-  std::string what;  // in BIRD's words: file, line, message; it quotes no line
-  bool operator==(const BirdRefusal&) const = default;
-};
-
 class BirdDriver {
  public:
   struct Handlers {
@@ -55,7 +40,9 @@ class BirdDriver {
     std::function<void(const std::vector<BirdRefusal>&)> refused;
     /// BIRD runs with what was wanted in this call of set(); how long it took.
     std::function<void(std::uint64_t round, Duration took)> applied;
-    std::function<void(bool has_bfd)> learnt;  // once for each connection
+    std::function<void(bird::BfdReport::Support bfd)> learnt;  // once for each connection, before anything is configured
+    /// BIRD cannot be brought to what is wanted, through no peer's fault; "": it can again.
+    std::function<void(const std::string& what)> failed = nullptr;
   };
 
   BirdDriver(runtime::Loop& loop, BirdOptions options, Handlers handlers);

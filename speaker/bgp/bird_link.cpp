@@ -29,21 +29,6 @@ LinkState state_of(int error) {
 
 }  // namespace
 
-std::string_view name(LinkState state) {
-  switch (state) {
-    case LinkState::closed: return "closed";
-    case LinkState::no_socket: return "no_socket";
-    case LinkState::refused: return "refused";
-    case LinkState::denied: return "denied";
-    case LinkState::greeting_missing: return "greeting_missing";
-    case LinkState::hung: return "hung";
-    case LinkState::garbage: return "garbage";
-    case LinkState::too_old: return "too_old";
-    case LinkState::ready: return "ready";
-  }
-  return "unknown";
-}
-
 BirdLink::BirdLink(runtime::Loop& loop, Options options, std::function<void(LinkState, const std::string&)> changed)
     : loop_(loop),
       options_(std::move(options)),

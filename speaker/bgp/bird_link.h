@@ -5,7 +5,6 @@
 #include <functional>
 #include <random>
 #include <string>
-#include <string_view>
 
 #include "proto/base/fd.h"
 #include "proto/base/result.h"
@@ -14,23 +13,9 @@
 #include "proto/bird/report.h"
 #include "proto/runtime/backoff.h"
 #include "proto/runtime/loop.h"
+#include "speaker/core/bird_report.h"
 
 namespace fairlead::speaker {
-
-enum class LinkState {
-  closed,            // not tried yet, or ended by BIRD: tried again at once
-  no_socket,         // there is no such file: BIRD was never started
-  refused,           // nobody listens: BIRD has died
-  denied,            // the file may not be opened
-  greeting_missing,  // it is open and nothing comes: BIRD is stopped, or spins
-  hung,              // a command was not answered in time
-  garbage,           // what came is no answer of BIRD's
-  too_old,           // a BIRD before kOldestBird
-  ready,
-};
-std::string_view name(LinkState state);
-
-inline constexpr bird::Version kOldestBird{2, 0, 12};
 
 class BirdLink {
  public:

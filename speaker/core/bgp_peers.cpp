@@ -41,7 +41,9 @@ class Judge {
       : name_(name), peer_(peer), objects_(objects), node_(node) {}
 
   std::optional<PeerProblem> problem;
+  std::optional<PeerProblem> lack;  // of what it runs without
   bird::Peer out;
+  bool wants_bfd = false;
 
   void run() {
     out.symbol = bird::symbol(bird::kPeerPrefix, name_.name);
@@ -216,7 +218,14 @@ class Judge {
     bfd.multiplier = profile.detect_multiplier.value_or(bfd.multiplier);
     bfd.is_passive = profile.passive_mode;
     bfd.is_graceful = is_graceful;
-    out.bfd = bfd;
+    wants_bfd = true;
+    if (node_.is_bfd_port_taken) {
+      lack = PeerProblem{name_, PeerFault::bfd_port_taken,
+                         who + ": another program on this node has BFD's UDP port 3784, a CNI's BIRD for instance, so the session runs without BFD: let "
+                         "that BIRD include Fairlead's configuration (bgp.existingBird, --bird-include-only), or leave bfdProfile out"};
+    } else {
+      out.bfd = bfd;
+    }
     if (out.hops != bird::Peer::Hops::multihop || !out.address || out.source) return;
     const auto own = std::find_if(node_.addresses.begin(), node_.addresses.end(), [&](const Ip& a) { return a.family() == out.address->family(); });
     if (own == node_.addresses.end()) {
@@ -244,11 +253,11 @@ using Place = std::tuple<std::string, std::optional<Ip>, std::string, std::uint1
 }  // namespace
 
 std::string_view name(PeerFault fault) {
-  static constexpr std::array<std::string_view, 26> kNames = {
+  static constexpr std::array<std::string_view, 27> kNames = {
       "my_asn", "remote_asn", "remote_address", "interface_name", "vrf_name", "source_address", "router_id", "hold_time",
       "keepalive_time", "connect_time", "multihop_internal", "multihop_unnumbered", "ttl_security", "two_passwords",
       "password_text", "secret_missing", "secret_type", "secret_empty", "profile_missing", "bfd_echo", "bfd_minimum_ttl",
-      "bfd_not_built", "bfd_needs_source", "duplicate_peer", "annotation", "refused_by_bird"};
+      "bfd_not_built", "bfd_needs_source", "bfd_port_taken", "duplicate_peer", "annotation", "refused_by_bird"};
   return kNames[static_cast<std::size_t>(fault)];
 }
 
@@ -273,6 +282,8 @@ PeersDecision decide_peers(const BgpObjects& objects, const BgpNode& node) {
     if (judge.problem) {
       out.problems.push_back(*std::move(judge.problem));
     } else {
+      out.wants_bfd = out.wants_bfd || judge.wants_bfd;
+      if (judge.lack) out.problems.push_back(*std::move(judge.lack));
       out.peers.emplace(name.name, std::move(judge.out));
     }
   }

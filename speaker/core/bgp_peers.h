@@ -38,6 +38,7 @@ enum class PeerFault {
   bfd_minimum_ttl,    // BIRD has no such setting
   bfd_not_built,      // this BIRD was built without BFD
   bfd_needs_source,   // a multihop session with BFD, and no address of ours is known in its family
+  bfd_port_taken,     // another program of this node does BFD; the session runs without
   duplicate_peer,     // the same router twice on this node
   annotation,         // neither "true" nor "false"
   refused_by_bird,    // what BIRD said is in the sentence
@@ -70,12 +71,14 @@ struct BgpNode {
   std::vector<Prefix> connected;  // networks on its links
   std::uint16_t listen_port = bird::kBgpPort;
   bool has_bfd_built_in = true;
+  bool is_bfd_port_taken = false;  // by another program: core/bfd_port.h
   bool operator==(const BgpNode&) const = default;
 };
 
 struct PeersDecision {
-  std::map<std::string, bird::Peer> peers;  // by the BGPPeer's name: those that are well said
+  std::map<std::string, bird::Peer> peers;  // by the BGPPeer's name: those that are well said, or run with less
   std::vector<PeerProblem> problems;
+  bool wants_bfd = false;                   // some peer does
   /// Symbols of all peers that select this node, the bad ones among them: what runs of those may go on.
   std::map<std::string, kube::Name> selected;
 };

@@ -81,7 +81,7 @@ bool advertises_pool(const api::BGPAdvertisement& ad, const api::IPAddressPool& 
 
 struct Wishes {
   std::map<Prefix, BgpWish> by_prefix;
-  bool is_conflict = false;
+  std::optional<std::pair<Prefix, std::string>> conflict;  // the first: prefix, peer
 
   void add(const Prefix& prefix, const std::string& peer, const bird::Attributes& attributes, bool is_beside) {
     const auto [wish, is_new_prefix] = by_prefix.try_emplace(prefix, BgpWish{prefix, {}, is_beside});
@@ -89,7 +89,7 @@ struct Wishes {
     const auto [at, is_new] = wish->second.by_peer.try_emplace(peer, attributes);
     if (is_new) return;
     bird::Attributes& have = at->second;
-    if (must_agree(have) != must_agree(attributes)) is_conflict = true;
+    if (must_agree(have) != must_agree(attributes) && !conflict) conflict.emplace(prefix, peer);
     have.communities.insert(have.communities.end(), attributes.communities.begin(), attributes.communities.end());
     have.large.insert(have.large.end(), attributes.large.begin(), attributes.large.end());
     sort_unique(have.communities);
@@ -97,15 +97,27 @@ struct Wishes {
   }
 };
 
+Prefix aggregate_of(const BgpAd& ad, const Ip& vip) {
+  const std::uint8_t length = vip.is4() ? ad.object->aggregation_length : ad.object->aggregation_length_v6;
+  return Prefix::of(vip, std::min(length, Prefix::host(vip).length));
+}
+
+bool tells(const BgpAd& ad, const std::string& peer) {
+  const auto& names = ad.object->peers;
+  return names.empty() || std::find(names.begin(), names.end(), peer) != names.end();
+}
+
+bool selects(const BgpAd& ad, const api::IPAddressPool& pool, const kube::Service& service) {
+  return advertises_pool(*ad.object, pool) && match::any_matches(ad.object->service_selectors, service.meta.labels, true);
+}
+
 /// Answers whether anybody is told by it.
 bool wish(const BgpAd& ad, const Ip& vip, bool is_local, const BgpView& view, Wishes& wishes) {
-  const std::uint8_t length = vip.is4() ? ad.object->aggregation_length : ad.object->aggregation_length_v6;
   const Prefix host = Prefix::host(vip);
-  const Prefix aggregate = Prefix::of(vip, std::min(length, host.length));
+  const Prefix aggregate = aggregate_of(ad, vip);
   bool is_told = false;
   for (const auto& [peer, number] : view.peers) {
-    const auto& names = ad.object->peers;
-    if (!names.empty() && std::find(names.begin(), names.end(), peer) == names.end()) continue;
+    if (!tells(ad, peer)) continue;
     wishes.add(aggregate, peer, ad.attributes, false);
     if (is_local && aggregate != host) wishes.add(host, peer, ad.attributes, true);
     is_told = true;
@@ -137,7 +149,7 @@ BgpAnnouncement announce(const Ip& vip, const kube::Service& service, std::span<
   bool is_matched = false;
   std::vector<const BgpAd*> ads;
   for (const BgpAd& ad : view.ads) {
-    if (!advertises_pool(*ad.object, *pool) || !match::any_matches(ad.object->service_selectors, service.meta.labels, true)) continue;
+    if (!selects(ad, *pool, service)) continue;
     is_matched = true;
     if (self != view.nodes.end() && match::any_matches(ad.object->node_selectors, self->second.meta.labels, true)) ads.push_back(&ad);
   }
@@ -154,7 +166,17 @@ BgpAnnouncement announce(const Ip& vip, const kube::Service& service, std::span<
   bool is_told = false;
   for (const BgpAd* ad : ads) is_told = wish(*ad, vip, is_local, view, wishes) || is_told;
   if (!is_told) return because(BgpReason::no_peer);
-  if (wishes.is_conflict) return because(BgpReason::conflicting_advertisements);
+  if (wishes.conflict) {
+    const auto& [prefix, peer] = *wishes.conflict;
+    std::string names;
+    for (const BgpAd* ad : ads) {
+      const bool gives = aggregate_of(*ad, vip) == prefix || (is_local && Prefix::host(vip) == prefix);
+      if (gives && tells(*ad, peer)) names += (names.empty() ? "" : ", ") + ad->name.name;
+    }
+    out.conflict = "BGPAdvertisements " + names + " give " + prefix.str() + " different localPref, med or asPathPrepend for peer " + peer +
+                   ", so it is not announced: make them equal, or part them by aggregationLength, peers or nodeSelectors";
+    return because(BgpReason::conflicting_advertisements);
+  }
   for (auto& [prefix, one] : wishes.by_prefix) out.wishes.push_back(std::move(one));
   return out;
 }
@@ -201,6 +223,27 @@ AdsDecision decide_ads(const BgpObjects& objects) {
     }
   }
   return out;
+}
+
+std::vector<kube::Name> advertisements_of(const kube::Service& service, const Prefix& prefix, const std::string& peer,
+                                          const BgpView& view) {
+  std::set<kube::Name> out;
+  const auto self = view.nodes.find(view.node);
+  if (self == view.nodes.end()) return {};
+  const bool is_local = service.external_traffic_policy == kube::TrafficPolicy::local;
+  for (const kube::Ingress& ingress : service.ingress) {
+    if (!ingress.ip || !ingress.is_vip || !prefix.contains(*ingress.ip)) continue;
+    const api::IPAddressPool* pool = pool_of(*ingress.ip, view);
+    if (pool == nullptr) continue;
+    for (const BgpAd& ad : view.ads) {
+      const bool gives = aggregate_of(ad, *ingress.ip) == prefix || (is_local && Prefix::host(*ingress.ip) == prefix);
+      if (gives && tells(ad, peer) && selects(ad, *pool, service) &&
+          match::any_matches(ad.object->node_selectors, self->second.meta.labels, true)) {
+        out.insert(ad.name);
+      }
+    }
+  }
+  return {out.begin(), out.end()};
 }
 
 std::vector<BgpAnnouncement> bgp_announcements(const kube::Service& service, std::span<const kube::EndpointSlice* const> slices,

@@ -73,11 +73,16 @@ struct BgpAnnouncement {
   Ip vip;
   BgpReason reason = BgpReason::announced;
   std::vector<BgpWish> wishes;  // by prefix
+  std::string conflict;         // of conflicting_advertisements: which ones, of what; a sentence
   bool operator==(const BgpAnnouncement&) const = default;
 };
 
 /// One answer for each address of status.loadBalancer.ingress; nothing for Services that are no LoadBalancer.
 std::vector<BgpAnnouncement> bgp_announcements(const kube::Service& service, std::span<const kube::EndpointSlice* const> slices,
                                                const BgpView& view);
+
+/// By which advertisements the peer is told of the prefix for this Service: for telling of a conflict, so not kept.
+std::vector<kube::Name> advertisements_of(const kube::Service& service, const Prefix& prefix, const std::string& peer,
+                                          const BgpView& view);
 
 }  // namespace fairlead::speaker

@@ -61,7 +61,10 @@ std::map<std::string, BgpSession> sessions_of(const std::vector<bird::Protocol>&
     now.state = bird::name(p.bgp);
     now.since = p.since;
     if (!now.is_established) now.last_error = p.last_error;
-    for (const auto& channel : p.channels) now.announced += channel.exported;
+    for (const auto& channel : p.channels) {
+      now.announced += channel.exported;
+      now.updates += channel.updates;
+    }
     const std::string address = address_of(p.neighbor);
     for (const bird::BfdSession& b : bfd) {
       if (b.address != address) continue;

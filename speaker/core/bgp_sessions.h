@@ -16,7 +16,8 @@ struct BgpSession {
   std::string state;       // "Established", "Active", ...
   std::string since;
   std::string last_error;  // "" while established
-  std::uint64_t announced = 0;
+  std::uint64_t announced = 0;  // prefixes
+  std::uint64_t updates = 0;    // routes told since it was established
   bool has_bfd = false;
   bool is_bfd_up = false;
   bool operator==(const BgpSession&) const = default;

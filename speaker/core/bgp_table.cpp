@@ -51,6 +51,12 @@ void RouteTable::set(const kube::Name& service, std::vector<BgpWish> wishes) {
   }
 }
 
+bool RouteTable::covers(const kube::Name& service, const Ip& vip) const {
+  const auto found = prefixes_.find(service);
+  return found != prefixes_.end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&](const Prefix& p) { return p.contains(vip); });
+}
+
 void RouteTable::count(const bird::Telling& telling, int by) {
   if (telling.by_peer.empty()) return;
   const auto at = tellings_.try_emplace(telling, 0).first;
@@ -92,6 +98,11 @@ void RouteTable::refresh() {
     const auto found = routes_.find(p);
     if (found == routes_.end()) continue;
     render(p, found->second);
+    if (found->second.conflicts.empty()) {
+      disputed_.erase(p);
+    } else {
+      disputed_.insert(p);
+    }
     if (found->second.by_service.empty()) routes_.erase(found);
   }
   dirty_.clear();
@@ -116,7 +127,10 @@ std::vector<bird::Telling> RouteTable::tellings() {
 std::vector<RouteConflict> RouteTable::conflicts() {
   refresh();
   std::vector<RouteConflict> out;
-  for (const auto& [prefix, route] : routes_) out.insert(out.end(), route.conflicts.begin(), route.conflicts.end());
+  for (const Prefix& p : disputed_) {
+    const auto& here = routes_.at(p).conflicts;
+    out.insert(out.end(), here.begin(), here.end());
+  }
   return out;
 }
 

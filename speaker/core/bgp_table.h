@@ -29,6 +29,8 @@ class RouteTable {
   /// The file of a family: sorted by prefix, so equal routes are equal text.
   std::string text(Family family);
   std::size_t size() const { return routes_.size(); }
+  /// Whether one of the Service's prefixes holds the address.
+  bool covers(const kube::Name& service, const Ip& vip) const;
   /// Those in use.
   std::vector<bird::Telling> tellings();
   std::vector<RouteConflict> conflicts();
@@ -50,6 +52,7 @@ class RouteTable {
   std::map<Prefix, Route> routes_;
   std::map<kube::Name, std::vector<Prefix>> prefixes_;
   std::set<Prefix> dirty_;
+  std::set<Prefix> disputed_;  // routes with conflicts
   std::map<bird::Telling, int> tellings_;
   std::uint64_t version_ = 0;
 };

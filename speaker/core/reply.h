@@ -69,7 +69,9 @@ Ip6 group_of(const Ip6& vip);
 
 /// What became of the frames that came in.
 struct Tally {
-  std::uint64_t answered = 0;
+  std::uint64_t answered = 0;    // questions for a VIP of this node
+  std::uint64_t sent = 0;        // answers that went out
+  std::uint64_t gratuitous = 0;  // frames told to everybody, in bursts
   std::array<std::uint64_t, kIgnoredReasons> ignored{};
 
   void count(const std::variant<Bytes, Ignored>& outcome);

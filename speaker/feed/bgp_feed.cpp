@@ -110,6 +110,13 @@ void BgpFeed::set_bfd_built_in(bool is_built_in) {
   settle();
 }
 
+void BgpFeed::set_bfd_port_taken(bool is_taken) {
+  if (node_.is_bfd_port_taken == is_taken) return;
+  node_.is_bfd_port_taken = is_taken;
+  all_dirty_ = true;
+  settle();
+}
+
 void BgpFeed::set_refusals(const std::vector<std::pair<std::string, std::string>>& refusals) {
   refusals_ = refusals;
   tell_problems();
@@ -118,6 +125,21 @@ void BgpFeed::set_refusals(const std::vector<std::pair<std::string, std::string>
 void BgpFeed::synced() {
   is_synced_ = true;
   settle();
+}
+
+std::vector<std::string> BgpFeed::peers_of(const kube::Name& service) const {
+  const auto found = services_.find(service);
+  return found == services_.end() ? std::vector<std::string>() : found->second.peers;
+}
+
+void BgpFeed::each_announced(const std::function<void(const kube::Name&, const Ip&)>& visit) const {
+  for (const auto& [name, told] : services_) {
+    const auto service = planner_.services().find(name);
+    if (told.peers.empty() || service == planner_.services().end()) continue;
+    for (const kube::Ingress& ingress : service->second.ingress) {
+      if (ingress.ip && ingress.is_vip && table_.covers(name, *ingress.ip)) visit(name, *ingress.ip);
+    }
+  }
 }
 
 void BgpFeed::refresh_drain() {
@@ -174,6 +196,7 @@ void BgpFeed::refresh_service(const kube::Name& name) {
     for (BgpAnnouncement& a : bgp_announcements(service->second, planner_.slices_of(name), view_)) {
       is_balancer = true;
       if (a.reason != BgpReason::announced) now.reason = a.reason;
+      if (now.conflict.empty()) now.conflict = std::move(a.conflict);
       for (BgpWish& w : a.wishes) {
         for (const auto& [peer, attributes] : w.by_peer) peers.insert(peer);
         wishes.push_back(std::move(w));
@@ -189,6 +212,11 @@ void BgpFeed::refresh_service(const kube::Name& name) {
     log::info("bgp_not_announced", {{"service", name.str()}, {"reason", fairlead::speaker::name(now.reason)}});
   } else if (is_specific) {
     log::info("bgp_specific_beside_aggregate", {{"service", name.str()}, {"reason", "externalTrafficPolicy Local: other nodes of the aggregate may have no endpoint"}});
+  }
+  if (now.conflict.empty()) {
+    disputed_.erase(name);
+  } else {
+    disputed_.insert(name);
   }
   const std::vector<std::string> old = before == services_.end() ? std::vector<std::string>() : before->second.peers;
   const std::vector<std::string> peers = now.peers;
@@ -212,11 +240,12 @@ void BgpFeed::settle() {
   const bool is_alone = view_.nodes.empty();
   if (is_alone) view_.nodes[options_.node].meta.name = options_.node;
   for (const kube::Name& name : dirty_) refresh_service(name);
+  const bool is_other_conflict = refresh_conflicts();
   if (is_alone) view_.nodes.clear();
   const bool was_all = all_dirty_;
   dirty_.clear();
   all_dirty_ = false;
-  if (was_all) tell_problems();
+  if (was_all || is_other_conflict) tell_problems();
   if (!was_all && last_ && table_.version() == last_version_) return;
   last_version_ = table_.version();
   BgpWant now = want();
@@ -243,9 +272,33 @@ BgpWant BgpFeed::want() {
   return out;
 }
 
+bool BgpFeed::refresh_conflicts() {
+  std::map<kube::Name, std::string> now;
+  for (const RouteConflict& c : table_.conflicts()) {
+    const auto ads_of = [&](const kube::Name& service) {
+      std::string out;
+      const auto found = planner_.services().find(service);
+      if (found == planner_.services().end()) return out;
+      for (const kube::Name& ad : advertisements_of(found->second, c.prefix, c.peer, view_)) out += (out.empty() ? "" : ", ") + ad.name;
+      return out;
+    };
+    now.try_emplace(c.loser, "BGPAdvertisement " + ads_of(c.loser) + " gives " + c.prefix.str() + " another localPref, med or asPathPrepend for peer " +
+                                 c.peer + " than " + ads_of(c.winner) + " does for Service " + c.winner.str() +
+                                 ", whose values are announced: make them equal, or part them by aggregationLength, peers or nodeSelectors");
+  }
+  for (const kube::Name& name : disputed_) {
+    const auto found = services_.find(name);
+    if (found != services_.end()) now[name] = found->second.conflict;
+  }
+  if (now == conflicts_) return false;
+  conflicts_ = std::move(now);
+  return true;
+}
+
 void BgpFeed::tell_problems() {
   std::map<api::Key, std::pair<std::string, std::string>> now;
   for (const PeerProblem& p : decision_.problems) now[{api::Kind::bgp_peer, p.peer}] = {std::string(name(p.fault)), p.what};
+  for (const auto& [service, sentence] : conflicts_) now[{api::Kind::service, service}] = {std::string(kConflict), sentence};
   for (const AdProblem& p : ad_problems_) now[{api::Kind::bgp_advertisement, p.ad}] = {p.reason, p.what};
   for (const auto& [symbol, words] : refusals_) {
     const auto found = symbols_.find(symbol);

@@ -19,6 +19,8 @@
 
 namespace fairlead::speaker {
 
+inline constexpr std::string_view kConflict = "conflictingAdvertisements";
+
 struct BgpFeedOptions {
   std::string node;
   std::uint16_t listen_port = bird::kBgpPort;
@@ -30,7 +32,8 @@ class BgpFeed {
  public:
   struct Handlers {
     std::function<void(BgpWant)> want;
-    /// Something about an object turned bad or changed in being bad; reason "": it is good again.
+    /// Something about an object turned bad or changed in being bad; reason "": it is good again. About a Service: its
+    /// advertisements do not agree, in themselves or with another Service's of the same prefix (kConflict).
     std::function<void(const api::Key& about, const std::string& reason, const std::string& what)> told;
     /// Which peers are told of which Service (names, sorted); only what changed. Empty: none any more.
     std::function<void(const kube::Name& service, const std::vector<std::string>& peers)> announced;
@@ -46,17 +49,26 @@ class BgpFeed {
   void synced();
   void set_links(std::vector<Ip> addresses, std::vector<Prefix> connected);
   void set_bfd_built_in(bool is_built_in);
+  /// Another program of this node does BFD: ours would take its packets, or never get any.
+  void set_bfd_port_taken(bool is_taken);
+  bool wants_bfd() const { return decision_.wants_bfd; }
   /// What BIRD does not take of a peer; "" as the symbol: of the whole.
   void set_refusals(const std::vector<std::pair<std::string, std::string>>& refusals);
 
   /// By symbol: the BGPPeers of this node.
   const std::map<std::string, kube::Name>& peers() const { return symbols_; }
+  /// Which peers are told of the Service: names, sorted.
+  std::vector<std::string> peers_of(const kube::Name& service) const;
+  /// Each VIP that some peer is told of.
+  void each_announced(const std::function<void(const kube::Name& service, const Ip& vip)>& visit) const;
 
  private:
   void note(const runtime::Change& change);
   void refresh_peers();
   void refresh_service(const kube::Name& name);
   void refresh_drain();
+  /// What Services' advertisements disagree in; answers whether that changed.
+  bool refresh_conflicts();
   void tell_problems();
   BgpWant want();
 
@@ -84,9 +96,12 @@ class BgpFeed {
   struct Told {
     BgpReason reason = BgpReason::announced;
     std::vector<std::string> peers;
+    std::string conflict;  // a sentence
     bool operator==(const Told&) const = default;
   };
   std::map<kube::Name, Told> services_;
+  std::set<kube::Name> disputed_;                // Services whose own advertisements do not agree
+  std::map<kube::Name, std::string> conflicts_;  // of Services, with a sentence
   RouteTable table_;
   std::optional<BgpWant> last_;
   std::uint64_t last_version_ = 0;

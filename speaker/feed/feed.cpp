@@ -116,16 +116,16 @@ void Feed::announce() {
     for (const auto& [name, service] : planner_.services()) dirty_.insert(name);
   }
   const Cluster& all = cluster();
-  bool is_changed = false;
+  std::vector<kube::Name> changed;
   for (const kube::Name& name : dirty_) {
     const auto service = planner_.services().find(name);
     std::vector<Announcement> now;
     if (service != planner_.services().end()) {
-      now = announcements(service->second, planner_.slices_of(name), all, liveness_);
+      now = speaker::announcements(service->second, planner_.slices_of(name), all, liveness_);
     }
     const auto before = announcements_.find(name);
     if (before == announcements_.end() ? now.empty() : before->second == now) continue;
-    is_changed = true;
+    changed.push_back(name);
     for (const Announcement& a : now) {
       if (a.reason != Reason::owner) {
         log::info("not_announced", {{"vip", a.vip.str()}, {"service", name.str()}, {"reason", fairlead::speaker::name(a.reason)}});
@@ -139,8 +139,8 @@ void Feed::announce() {
   }
   dirty_.clear();
   all_dirty_ = false;
-  if (!is_changed) return;
-  if (handlers_.announced) handlers_.announced(announcements_);
+  if (changed.empty()) return;
+  if (handlers_.announced) handlers_.announced(changed);
 
   // Two Services may share a VIP: announced if one of them says so, on the interfaces that either allows.
   std::map<Ip, std::vector<std::string>> mine;

@@ -25,8 +25,8 @@ class Feed {
     std::function<void()> planned;  // the planner has something dirty
     /// The VIPs of this node, with the interfaces they may use (empty: all).
     std::function<void(std::map<Ip, std::vector<std::string>>)> vips;
-    /// What was decided about the Services, all nodes' VIPs, whenever it changed; may be left out.
-    std::function<void(const std::map<kube::Name, std::vector<Announcement>>&)> announced = nullptr;
+    /// Something in announcements() changed, about these Services; may be left out.
+    std::function<void(const std::vector<kube::Name>&)> announced = nullptr;
   };
 
   Feed(FeedOptions options, Planner& planner, const Liveness& liveness, Handlers handlers);
@@ -35,6 +35,9 @@ class Feed {
   /// Everything of the start has been seen: from now on `vips` is told.
   void synced();
   void set_host_addresses(HostAddresses addresses);
+
+  /// All nodes' VIPs, as last decided.
+  const std::map<kube::Name, std::vector<Announcement>>& announcements() const { return announcements_; }
 
  private:
   void apply(runtime::Change change);

@@ -128,7 +128,11 @@ void Announcer::received(ByteView frame, Segment& on) {
   const auto outcome = answer(frame, on.interface(), is_ours);
   tally_.count(outcome);
   if (const auto* reply = std::get_if<Bytes>(&outcome)) {
-    if (const auto sent = on.send(*reply); !sent) log::debug("answer_failed", {{"what", sent.error().what}});
+    if (const auto sent = on.send(*reply); !sent) {
+      log::debug("answer_failed", {{"what", sent.error().what}});
+    } else {
+      ++tally_.sent;
+    }
   }
 }
 
@@ -137,6 +141,8 @@ void Announcer::announce(const Ip& vip, Segment& on) {
   for (const Bytes& frame : announcement(vip, on.interface())) {
     if (const auto sent = on.send(frame); !sent) {
       log::debug("announcement_failed", {{"vip", vip.str()}, {"what", sent.error().what}});
+    } else {
+      ++tally_.gratuitous;
     }
   }
 }

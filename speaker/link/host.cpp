@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -18,26 +19,42 @@ std::vector<std::string> link_names() {
   return out;
 }
 
-bool has_listener(std::string_view proc_net_tcp, Port port) {
-  constexpr std::string_view kListen = "0A";
+namespace {
+
+/// Lines of /proc/net/tcp, tcp6, udp, udp6 with this local port; `state` "": in whatever state.
+std::size_t count(std::string_view text, Port port, std::string_view wanted_state) {
   char wanted[8];
   std::snprintf(wanted, sizeof wanted, ":%04X", port.value);
-  std::istringstream lines{std::string(proc_net_tcp)};
+  std::istringstream lines{std::string(text)};
   std::string line;
+  std::size_t out = 0;
   while (std::getline(lines, line)) {
     std::istringstream words(line);  // "0: 0100007F:2809 00000000:0000 0A ..."
     std::string slot, local, remote, state;
     words >> slot >> local >> remote >> state;
-    if (state == kListen && local.ends_with(wanted)) return true;
+    if ((wanted_state.empty() || state == wanted_state) && local.ends_with(wanted)) ++out;
   }
-  return false;
+  return out;
+}
+
+std::string read(const char* path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+bool has_listener(std::string_view proc_net_tcp, Port port) { return count(proc_net_tcp, port, "0A") != 0; }
+
+std::size_t udp_sockets(std::string_view proc_net_udp, Port port) { return count(proc_net_udp, port, ""); }
+
+std::size_t udp_sockets(Port port) {
+  return std::max(udp_sockets(read("/proc/net/udp"), port), udp_sockets(read("/proc/net/udp6"), port));
 }
 
 bool is_listening(Port port) {
   for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    std::ifstream in(path);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (has_listener(text, port)) return true;
+    if (has_listener(read(path), port)) return true;
   }
   return false;
 }

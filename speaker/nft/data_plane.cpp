@@ -51,12 +51,12 @@ std::size_t fill(nft::Batch& batch, const std::string& table, const std::vector<
 }  // namespace
 
 DataPlane::DataPlane(runtime::Loop& loop, Planner& planner, std::unique_ptr<NftSession> session, DataPlaneOptions options,
-                     std::function<void()> synced)
+                     Handlers handlers)
     : loop_(loop),
       planner_(planner),
       session_(std::move(session)),
       options_(std::move(options)),
-      synced_(std::move(synced)),
+      handlers_(std::move(handlers)),
       look_timer_(loop, [this] { look(); }),
       retry_timer_(loop, [this] { work(); }) {
   monitor_ = loop_.watch(session_->monitor_fd(), EPOLLIN, [this](std::uint32_t) {
@@ -213,11 +213,12 @@ void DataPlane::in_sync() {
                 {"services", planner_.services().size()},
                 {"ms", milliseconds(loop_.now() - started_)}});
   }
+  if (handlers_.settled) handlers_.settled(counts_, loop_.now() - started_);
   counts_ = {};
   if (!is_synced_) {
     is_synced_ = true;
     ::malloc_trim(0);  // the first fill needs more than anything after it
-    synced_();
+    handlers_.synced();
   }
 }
 
@@ -226,6 +227,7 @@ void DataPlane::failed(const Error& error) {
   is_attached_ = false;
   backoff_ = backoff_ == Duration{} ? kFirstBackoff : std::min(backoff_ * 2, kLastBackoff);
   log::warn("data_plane_failed", {{"table", table_}, {"error", name(error.code)}, {"what", error.what}, {"retry_ms", milliseconds(backoff_)}});
+  if (handlers_.failed) handlers_.failed(name(error.code));
   retry_timer_.arm(backoff_);
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "proto/runtime/loop.h"
 #include "speaker/core/planner.h"
@@ -25,19 +26,23 @@ struct DataPlaneOptions {
 
 class DataPlane {
  public:
-  /// `synced` is called after the first acknowledged sync of this process.
+  struct Counts {
+    std::size_t batches = 0;
+    std::size_t elements = 0;
+  };
+  struct Handlers {
+    std::function<void()> synced;  // after the first acknowledged sync of this process
+    /// The kernel has all that is wanted: what it took since the first change. May be left out, as the next.
+    std::function<void(const Counts& counts, Duration took)> settled = nullptr;
+    std::function<void(std::string_view error)> failed = nullptr;  // Errc's name; it is tried again
+  };
   DataPlane(runtime::Loop& loop, Planner& planner, std::unique_ptr<NftSession> session, DataPlaneOptions options,
-            std::function<void()> synced);
+            Handlers handlers);
 
   void begin();
   void changed();
 
  private:
-  struct Counts {
-    std::size_t batches = 0;
-    std::size_t elements = 0;
-  };
-
   Result<void> attach();         // to the table in the kernel that is ours and whole, or to a new one
   Result<void> load_beside();    // a new dormant table; everything is to be filled in
   Result<void> wake();           // the dormant table becomes the only one
@@ -53,7 +58,7 @@ class DataPlane {
   Planner& planner_;
   std::unique_ptr<NftSession> session_;
   DataPlaneOptions options_;
-  std::function<void()> synced_;
+  Handlers handlers_;
 
   std::string table_;         // the one we fill or serve from; "" before begin()
   bool is_dormant_ = false;   // table_ is loaded and not woken yet

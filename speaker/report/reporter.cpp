@@ -4,13 +4,16 @@
 
 namespace fairlead::speaker {
 
-Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::string node, const NamePatterns& excluded, Duration settle)
-    : source_(source), node_(std::move(node)), excluded_(excluded), settle_(settle), look_timer_(loop, [this] { look(); }) {}
+Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::string node, const NamePatterns& excluded,
+                   const Announcements& announcements, Duration settle)
+    : source_(source),
+      node_(std::move(node)),
+      excluded_(excluded),
+      settle_(settle),
+      announcements_(announcements),
+      look_timer_(loop, [this] { look(); }) {}
 
-void Reporter::set_announcements(const Announcements& announcements) {
-  announcements_ = announcements;
-  look_timer_.arm_if_idle(settle_);
-}
+void Reporter::announcements_changed() { look_timer_.arm_if_idle(settle_); }
 
 void Reporter::set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses) {
   reaches_.clear();

@@ -1,6 +1,6 @@
 #pragma once
 /// Tells users what is wrong with what this node announces: a log line and an Event on the Service, once when it begins.
-/// Level-triggered: it is told the announcements and the links, and looks a second after they last began to change, as an
+/// Level-triggered: it is told when announcements or links change, and looks a second after they last began to change, as an
 /// interface that comes up gets its addresses one by one. Repetition is held down by the source. Thread: the loop's.
 #include <functional>
 #include <map>
@@ -22,11 +22,12 @@ class Reporter {
   using Announcements = std::map<kube::Name, std::vector<Announcement>>;
   static constexpr Duration kSettle = std::chrono::seconds(1);
 
-  /// `excluded` outlives this.
+  /// `excluded` and `announcements` outlive this.
   Reporter(runtime::Loop& loop, runtime::Source& source, std::string node, const NamePatterns& excluded,
-           Duration settle = kSettle);
+           const Announcements& announcements, Duration settle = kSettle);
 
-  void set_announcements(const Announcements& announcements);
+  /// Something in `announcements` is another.
+  void announcements_changed();
   void set_links(const std::map<IfIndex, rtnl::Link>& links, const std::set<rtnl::Address>& addresses);
   /// An Event on each Service that has the VIP.
   void conflict(const ForeignClaim& claim);
@@ -38,7 +39,7 @@ class Reporter {
   std::string node_;
   const NamePatterns& excluded_;
   Duration settle_;
-  Announcements announcements_;
+  const Announcements& announcements_;
   std::vector<Reach> reaches_;
   bool has_links_ = false;  // before, every VIP would be without an interface
   std::set<Complaint> told_;

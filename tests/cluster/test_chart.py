@@ -101,6 +101,19 @@ def test_only_the_container_that_sets_sysctls_may_write_them(helm):
         assert not any(m["name"] == "sysctls" for c in spec["containers"] for m in c["volumeMounts"])
 
 
+@pytest.mark.parametrize("port", [7480, 9000, 0])
+def test_the_speakers_probes_ask_where_it_shows_itself(helm, port):
+    speaker = objects(helm, "--set", f"speaker.metricsPort={port}")["DaemonSet", "fairlead-speaker"]["spec"]["template"]["spec"]["containers"][0]
+    at = next(i for i, a in enumerate(speaker["args"]) if a.startswith("--metrics-address"))
+    if port:
+        assert speaker["args"][at] == f"--metrics-address=127.0.0.1:{port}"
+    else:
+        assert speaker["args"][at:at + 2] == ["--metrics-address", ""]
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert (probe in speaker) == bool(port)
+        assert not port or speaker[probe]["httpGet"] == {"host": "127.0.0.1", "path": path, "port": port}
+
+
 def test_without_a_cluster_to_ask_and_without_endpoints_nothing_is_made_up(helm):
     assert "--api-server" not in render(helm)
 

@@ -527,6 +527,78 @@ def test_silent_death_without_bfd(bgp):
     watch.stop()
 
 
+def config_state(site, node="node-a"):
+    """What the speaker's ConfigurationState says."""
+    return (site.manifests.status("ConfigurationState", f"speaker-{node}", "fairlead-system") or {}).get("status", {})
+
+
+def bgp_statuses(site):
+    """{(node, namespace/service): [peers]} out of ServiceBGPStatus."""
+    out = {}
+    for path in (Path(str(site.manifests)) / ".status/ServiceBGPStatus/fairlead-system").glob("*.yaml"):
+        try:
+            status = yaml.safe_load(path.read_text())["status"]
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        out[status["node"], f"{status['serviceNamespace']}/{status['serviceName']}"] = status["peers"]
+    return out
+
+
+def metrics(bgp, node="node-a"):
+    """{series: value} as `curl` sees it on the node."""
+    text = bgp.topo.run(node, ["curl", "-sf", "--max-time", "5", "http://127.0.0.1:7480/metrics"]).stdout
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def test_who_is_told_of_what_is_in_statuses_and_metrics(bgp):
+    router = BirdRouter(bgp, peers=["198.51.100.11", "198.51.100.12"], options="bfd on;")
+    site = Site(bgp, bgp_peer(bfdProfile="fast"), bfd_profile(), bgp_advertisement(), web(), slices(), on=("node-a", "node-b"))
+    established(router, 2)
+    both = {("node-a", "default/web"): ["tor"], ("node-b", "default/web"): ["tor"]}
+    wait_until(lambda: bgp_statuses(site) == both, 10, f"a status of each node: {bgp_statuses(site)}")
+    wait_until(lambda: metrics(bgp).get('fairlead_bgp_session_up{peer="tor"}') == 1, 10, "the session in metrics")
+    wait_until(lambda: metrics(bgp).get('fairlead_bfd_session_up{peer="tor"}') == 1, 10, "BFD in metrics")
+    seen = metrics(bgp)
+    assert seen[f'fairlead_speaker_announced{{service="default/web",protocol="bgp",node="node-a",ip="{VIP}"}}'] == 1
+    assert seen['fairlead_bgp_announced_prefixes{peer="tor"}'] == 1
+    assert seen['fairlead_bgp_updates_total{peer="tor"}'] >= 1
+    assert abs(seen['fairlead_bgp_session_since_timestamp_seconds{peer="tor"}'] - time.time()) < 60
+    assert seen['fairlead_bird_link_state{state="ready"}'] == 1
+    assert seen["fairlead_config_stale"] == 0 and config_state(site)["result"] == "Valid"
+    # A fault shows; the session goes on.
+    site.put("bad.yaml", bgp_peer("bad", "198.51.100.99", holdTime="1s"))
+    wait_until(lambda: metrics(bgp)["fairlead_config_stale"] == 1, 5, "stale")
+    site.manifests.remove("bad.yaml")
+    wait_until(lambda: metrics(bgp)["fairlead_config_stale"] == 0, 5, "not stale")
+    # No endpoint on node-b any more; then no Service; what the statuses of a speaker that was away say is tidied up.
+    site.put("objects.yaml", *nodes(), pool("pool", POOL4, POOL6), bgp_peer(bfdProfile="fast"), bfd_profile(), bgp_advertisement(),
+             web(externalTrafficPolicy="Local"), slices(pods=PODS[:1]))
+    wait_until(lambda: bgp_statuses(site) == {("node-a", "default/web"): ["tor"]}, 10, f"only node-a's: {bgp_statuses(site)}")
+    site.speaker.stop()
+    site.put("objects.yaml", *nodes(), pool("pool", POOL4, POOL6), bgp_peer(bfdProfile="fast"), bfd_profile(), bgp_advertisement())
+    assert bgp_statuses(site)
+    site.speaker.start()
+    wait_until(lambda: bgp_statuses(site) == {}, 10, f"nobody's: {bgp_statuses(site)}")
+
+
+def test_advertisements_that_disagree_are_named(bgp):
+    router = BirdRouter(bgp, peers=["198.51.100.11"])
+    site = Site(bgp, bgp_peer(), web(labels={"tier": "front"}), slices(), web("back", "203.0.113.20", 20, labels={"tier": "back"}), slices("back"))
+    low = bgp_advertisement("low", aggregationLength=24, serviceSelectors=[{"matchLabels": {"tier": "front"}}], localPref=100)
+    high = bgp_advertisement("high", aggregationLength=24, serviceSelectors=[{"matchLabels": {"tier": "back"}}], localPref=200)
+    site.put("ads.yaml", low, high)
+    route(router, POOL4)
+    told = site.speaker.wait_event("bgp_conflict", reason="conflictingAdvertisements")
+    for part in ("low", "high", POOL4, "tor"):
+        assert part in told["what"], told
+    assert any("conflictingAdvertisements" in line for line in site.manifests.events())
+    wait_until(lambda: "conflictingAdvertisements" in config_state(site).get("errorSummary", ""), 5, "in ConfigurationState")
+    high["spec"]["localPref"] = 100
+    site.put("ads.yaml", low, high)
+    site.speaker.wait_event("bgp_conflict_solved")
+    wait_until(lambda: config_state(site)["result"] == "Valid", 5, "solved")
+
+
 def test_bad_objects_leave_the_last_good_running(bgp):
     site, router = session(bgp, {"bfdProfile": "fast"}, {"options": "bfd on;"}, profile=bfd_profile())
     route(router)
@@ -544,6 +616,9 @@ def test_bad_objects_leave_the_last_good_running(bgp):
         before = len(site.speaker.events("bgp_object_refused"))
         site.put("objects.yaml", *base, *objects)
         wait_until(lambda: len(site.speaker.events("bgp_object_refused")) > before, 5, what)
+        reason = site.speaker.events("bgp_object_refused")[-1]["reason"]
+        wait_until(lambda: config_state(site)["result"] == "Invalid" and reason in config_state(site)["errorSummary"], 5,
+                   f"{what}: {reason} in ConfigurationState: {config_state(site)}")
         assert f"{VIP}/32" in router.ctl.routes(), what
     assert router.ctl.protocols()["n1"][1] == since, "the session never went"
     reasons = [e["reason"] for e in site.speaker.events("bgp_object_refused")]
@@ -558,6 +633,7 @@ def test_bad_objects_leave_the_last_good_running(bgp):
     assert router.ctl.protocols()["n1"][1] == since and f"{VIP}/32" in router.ctl.routes()
     site.put("objects.yaml", *base, bgp_peer(bfdProfile="fast"), bgp_advertisement())
     site.speaker.wait_event("bgp_object_good")
+    wait_until(lambda: config_state(site)["result"] == "Valid" and not config_state(site).get("errorSummary"), 5, "valid again")
 
 
 def test_only_the_edited_session_is_disturbed(bgp):
@@ -605,6 +681,8 @@ def test_a_file_that_bird_refuses(bgp):
     route(one, "203.0.113.11/32")
     assert one.ctl.protocols()["n1"][1] == since
     assert any("refused_by_bird" in line for line in site.manifests.events())
+    wait_until(lambda: "BGPPeer fairlead-system/bad: refused_by_bird" in config_state(site).get("errorSummary", ""), 5,
+               f"in ConfigurationState: {config_state(site)}")
     site.put("peers.yaml", bgp_peer("one"))
     site.speaker.wait_event("bgp_object_good")
 
@@ -616,6 +694,7 @@ def test_bird_comes_and_goes(bgp):
     route(router)
     site.bird.daemon.kill9()
     site.speaker.wait_event("bird_link", state="refused")
+    wait_until(lambda: "BIRD's socket: refused" in config_state(site).get("errorSummary", ""), 5, "a dead BIRD in ConfigurationState")
     gone(router)
     site.put("more.yaml", web("more", "203.0.113.11", 11), slices("more"))  # while nobody listens
     site.speaker.wait_event("bgp_announce", service="default/more")
@@ -626,6 +705,7 @@ def test_bird_comes_and_goes(bgp):
     site.bird.daemon.signal(signal.SIGSTOP)
     site.put("more2.yaml", web("more2", "203.0.113.12", 12), slices("more2"))
     site.speaker.wait_event("bird_link", state="hung", seconds=10)
+    wait_until(lambda: "BIRD's socket: hung" in config_state(site).get("errorSummary", ""), 5, "a hung BIRD in ConfigurationState")
     site.speaker.wait_event("synced") if site.speaker.events("synced") else None
     site.bird.daemon.signal(signal.SIGCONT)
     route(router, "203.0.113.12/32", seconds=20)
@@ -795,6 +875,34 @@ def test_beside_another_bird(bgp):
     failing = site.speaker.wait_event("bgp_failing", seconds=15, peer="tor")
     assert "listening socket" in failing["what"] and "--bgp-listen-port" in failing["remedy"]
     assert cni.ctl.protocols()["n1"][1] == since
+
+
+def test_bfd_beside_another_bird_that_does_bfd(bgp):
+    """The kernel lets both have port 3784 and gives the packets to the last: ours leaves it to the other, and says so."""
+    conf = bgp.dir / "other.conf"
+    conf.write_text(OTHER % ("bfd on;", 'protocol bfd { interface "*" { interval 300 ms; multiplier 5; }; }'))
+    other = bgp.daemon("node-a", [BIRD, "-f", "-c", str(conf), "-s", str(bgp.dir / "other.sock")])
+    cni = BirdRouter(bgp, node="router2", peers=["198.51.100.11"], local_as=64501, peer_as=64500, name="router2", options="bfd on;")
+    established(cni)
+    wait_until(lambda: "Up" in cni.ctl.ask("show bfd sessions"), 10, "the other's BFD")
+    since = cni.ctl.protocols()["n1"][1]
+    router = BirdRouter(bgp, peers=["198.51.100.11"])
+    site = Site(bgp, bgp_peer(bfdProfile="fast"), bfd_profile(), bgp_advertisement(), web(), slices(), flags=("--bgp-listen-port", "1179"))
+    established(router)
+    route(router)
+    told = site.speaker.wait_event("bgp_object_refused", reason="bfd_port_taken")
+    assert "3784" in told["what"] and "--bird-include-only" in told["what"]
+    assert any("BFDPortTaken" in line for line in site.manifests.events())
+    wait_until(lambda: "bfd_port_taken" in config_state(site).get("errorSummary", ""), 5, "in ConfigurationState")
+    time.sleep(2)
+    assert "Up" in cni.ctl.ask("show bfd sessions") and cni.ctl.protocols()["n1"][1] == since, "the other's BFD was not disturbed"
+    assert set(cni.ctl.routes()) == {"10.99.0.0/16"} and set(router.ctl.routes()) == {f"{VIP}/32"}
+    # It goes, and BFD is ours.
+    other.stop()
+    router.configure(options="bfd on;")
+    site.speaker.wait_event("bgp_object_good", seconds=10)
+    wait_until(lambda: "Up" in router.ctl.ask("show bfd sessions"), 15, "our BFD")
+    assert config_state(site)["result"] == "Valid"
 
 
 def test_within_another_bird(bgp):

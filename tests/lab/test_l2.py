@@ -3,6 +3,7 @@ import socket
 import time
 
 import pytest
+import yaml
 from lab import NODES, endpointslice, l2_advertisement, node, nodes, pool, service, wait_until
 
 VIPS = [f"198.51.100.{200 + i}" for i in range(8)]
@@ -35,6 +36,69 @@ def test_every_vip_is_answered_by_exactly_one_node(net):
     found = wait_until(lambda: (o := owners(net)) and all(o.values()) and o, 3, "an owner for each")
     assert set(found.values()) <= set(NODES)
     assert net.who_has("198.51.100.249") == []  # in the pool, but nobody's
+
+
+def metrics(lab, node):
+    text = lab.topo.run(node, ["curl", "-sf", "--max-time", "5", "http://127.0.0.1:7480/metrics"]).stdout
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def l2_statuses(lab):
+    """{namespace/service: [nodes]} out of ServiceL2Status."""
+    out = {}
+    for path in (lab.m.dir / ".status/ServiceL2Status/fairlead-system").glob("*.yaml"):
+        try:
+            status = yaml.safe_load(path.read_text())["status"]
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        assert status.get("interfaces", []) == []
+        out.setdefault(f"{status['serviceNamespace']}/{status['serviceName']}", []).append(status["node"])
+    return out
+
+
+def test_who_answers_is_in_statuses_and_metrics(net):
+    found = wait_until(lambda: (o := owners(net)) and all(o.values()) and o, 3, "an owner for each")
+    by_service = {f"default/web{i}": [found[vip]] for i, vip in enumerate(VIPS)}
+    wait_until(lambda: l2_statuses(net) == by_service, 10, f"a status by each owner alone: {l2_statuses(net)}, {by_service}")
+    for name in NODES:
+        seen = metrics(net, name)
+        mine = {vip for vip, owner in found.items() if owner == name}
+        told = {vip for vip in VIPS for i in range(len(VIPS)) if
+                seen.get(f'fairlead_speaker_announced{{service="default/web{i}",protocol="layer2",node="{name}",ip="{vip}"}}') == 1}
+        assert told == mine
+        assert seen["fairlead_l2_responses_total"] == seen["fairlead_l2_requests_total"] >= len(mine)
+        assert seen["fairlead_l2_gratuitous_total"] >= 2 * len(mine)
+        assert seen['fairlead_l2_ignored_total{reason="not_our_vip"}'] > 0
+        assert seen["fairlead_dataplane_services"] == len(VIPS) and seen["fairlead_dataplane_batches_total"] >= 1
+        assert abs(seen["fairlead_dataplane_last_sync_timestamp_seconds"] - time.time()) < 600
+        assert seen["fairlead_config_loaded"] == 1 and seen["fairlead_config_stale"] == 0
+        assert net.topo.run(name, ["curl", "-sf", "http://127.0.0.1:7480/readyz"]).stdout == "ok\n"
+        state = net.m.status("ConfigurationState", f"speaker-{name}", "fairlead-system")["status"]
+        assert state["result"] == "Valid" and "mode" in state["conditions"][0]["message"]
+    # A node that goes takes its statuses along, and the new owners write theirs.
+    gone = found[VIPS[0]]
+    net.m.write(f"{gone}.yaml", node(gone, ready=False))
+    wait_until(lambda: len(s := l2_statuses(net)) == len(VIPS) and all(len(n) == 1 and n != [gone] for n in s.values()), 15,
+               f"statuses move: {l2_statuses(net)}")
+    # A file that is no object of ours is told, with the last good version running on.
+    net.m.write_text("bad.yaml", "apiVersion: fairlead.io/v1\nkind: IPAddressPool\nmetadata: {name: bad, namespace: fairlead-system}\nspec: {addresses: [nonsense]}\n")
+    summary = lambda: net.m.status("ConfigurationState", f"speaker-{gone}", "fairlead-system")["status"].get("errorSummary", "")  # noqa: E731
+    wait_until(lambda: "IPAddressPool fairlead-system/bad" in summary(), 5, f"the fault in ConfigurationState: {summary()}")
+    net.m.write_text("bad.yaml", "apiVersion: fairlead.io/v1\nkind: IPAddressPool\nmetadata: {name: bad, namespace: fairlead-system}\nspec: {addresses: [203.0.113.0/24]}\n")
+    wait_until(lambda: summary() == "", 5, f"solved: {summary()}")
+
+
+def test_an_occupied_port_is_waited_for(fresh_lab):
+    lab = fresh_lab
+    other = lab.daemon("node-a", ["/usr/bin/python3", "-m", "http.server", "7480", "--bind", "127.0.0.1"])
+    wait_until(lambda: lab.topo.run("node-a", ["curl", "-s", "http://127.0.0.1:7480/"], check=False).stdout, 10, "somebody else on the port")
+    speaker = lab.speaker(lab.manifests(pool()), "node-a")
+    speaker.wait_event("metrics_not_shown")
+    speaker.wait_event("synced")
+    time.sleep(2.5)
+    assert len(speaker.events("metrics_not_shown")) == 1, "said once"
+    other.stop()
+    wait_until(lambda: "fairlead_config_loaded 1" in lab.topo.run("node-a", ["curl", "-s", "http://127.0.0.1:7480/metrics"], check=False).stdout, 5, "ours")
 
 
 def test_not_ready_node_hands_over_only_its_own_and_neighbours_learn_at_once(net):

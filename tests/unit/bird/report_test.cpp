@@ -89,7 +89,7 @@ TEST(BirdProtocols, All) {
   EXPECT_EQ(tor.local_as, 65001U);
   EXPECT_EQ(tor.last_error, "");
   ASSERT_EQ(tor.channels.size(), 2U);
-  EXPECT_EQ(tor.channels[0], (Protocol::Channel{"ipv4", "UP", 0, 2, "10.1.0.1"}));
+  EXPECT_EQ(tor.channels[0], (Protocol::Channel{"ipv4", "UP", 0, 2, "10.1.0.1", 2}));
   EXPECT_EQ(tor.channels[1], (Protocol::Channel{"ipv6", "UP", 0, 0, "fd00::1"}));
   EXPECT_EQ(all[2].name, "p_dead");
   EXPECT_EQ(all[2].bgp, BgpState::active);
@@ -123,10 +123,12 @@ TEST(BirdProtocols, WhatOtherVersionsWriteDifferently) {
       "     State:          UP\n"
       "     Routes:         1 imported, 0 filtered, 7 exported, 0 preferred\n"
       "     Route change stats:     received   rejected   filtered    ignored   RX limit      limit   accepted\n"
+      "       Export updates:              9          0          0        ---        ---        ---          7\n"
       "     Pending 0 attribute sets with total 0 prefixes to send\n"
       "0000 \n"));
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].since, "12:00:00.123");
+  EXPECT_EQ(all[0].channels.at(0).updates, 7U) << "accepted is the last column";
   EXPECT_EQ(all[0].neighbor, "fe80::1%eth0");
   EXPECT_TRUE(all[0].is_peer_restarting);
   EXPECT_EQ(all[0].last_error, "Received: Hold timer expired");

@@ -49,5 +49,18 @@ TEST(Metrics, AForeignNameCannotForgeALine) {
   EXPECT_THAT(r.text(), HasSubstr("{pool=\"x\\\"} 1\\nforged 2\"} 1\n"));
 }
 
+TEST(MetricsText, IsTheRegistrysFormat) {
+  Registry r;
+  r.set(kPools, {{"family", "ipv4"}, {"pool", "x\"} 1\nforged\\ 2"}}, 1.5);
+  r.set(kPools, {{"family", "ipv6"}, {"pool", "b"}}, 3);
+  Text t;
+  t.series(kPools, {{"family", "ipv4"}, {"pool", "x\"} 1\nforged\\ 2"}}, 1.5);
+  t.series(kPools, {{"family", "ipv6"}, {"pool", "b"}}, 3);
+  EXPECT_EQ(std::move(t).take(), r.text());
+  Text plain;
+  plain.series(kErrors, {}, 1763738000);
+  EXPECT_THAT(std::move(plain).take(), testing::EndsWith("fairlead_api_errors_total 1763738000\n"));
+}
+
 }  // namespace
 }  // namespace fairlead::metrics

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/bird/symbol.h"
+#include "speaker/core/bfd_port.h"
 #include "tests/unit/speaker/bgp_objects.h"
 
 namespace fairlead::speaker {
@@ -154,6 +155,35 @@ TEST(BgpPeers, BfdOfOneAndOfSeveralHops) {
   auto without = bgp_node();
   without.has_bfd_built_in = false;
   EXPECT_EQ(fault(p, without), "bfd_not_built");
+}
+
+TEST(BgpPeers, WhereAnotherProgramDoesBfdTheSessionRunsWithoutAndSaysSo) {
+  auto p = bgp_peer("a");
+  p.bfd_profile = "fast";
+  auto shared = bgp_node();
+  shared.is_bfd_port_taken = true;
+  const auto decision = decide_peers(world({p, bgp_peer("b", "10.0.0.253")}), shared);
+  ASSERT_EQ(decision.peers.size(), 2U);
+  EXPECT_FALSE(decision.peers.at("a").bfd);
+  ASSERT_EQ(decision.problems.size(), 1U) << "b wants none";
+  EXPECT_EQ(name(decision.problems[0].fault), "bfd_port_taken");
+  for (const char* part : {"3784", "bfdProfile", "--bird-include-only"}) EXPECT_NE(decision.problems[0].what.find(part), std::string::npos) << part;
+  EXPECT_TRUE(decision.wants_bfd) << "so the port is looked at again";
+  EXPECT_FALSE(decide_peers(world({bgp_peer("b")}), shared).wants_bfd);
+}
+
+TEST(BfdPort, OursIsOneOfTheSockets) {
+  BfdPort port;
+  EXPECT_FALSE(port.look(0, false));
+  EXPECT_FALSE(port.look(1, true)) << "ours";
+  EXPECT_TRUE(port.look(2, true)) << "another one came: ours has yielded";
+  EXPECT_TRUE(port.look(2, false)) << "and is closing its own";
+  EXPECT_TRUE(port.look(1, false));
+  EXPECT_FALSE(port.look(0, false)) << "it went";
+  EXPECT_FALSE(port.look(1, true));
+  EXPECT_FALSE(port.look(1, false)) << "a socket may be there a moment longer than what it is for";
+  EXPECT_FALSE(port.look(0, false));
+  EXPECT_TRUE(BfdPort().look(1, false)) << "it was there first";
 }
 
 TEST(BgpPeers, WithinAnAs) {

@@ -147,7 +147,7 @@ class BirdDriverTest : public BirdTest {
                                .reported = [this](const BirdReport&) { ++reports; },
                                .refused = [this](const std::vector<BirdRefusal>& r) { refusals = r; },
                                .applied = [this](std::uint64_t round, Duration) { applied = round; },
-                               .learnt = [this](bool b) { has_bfd = b; }});
+                               .learnt = [this](bird::BfdReport::Support b) { has_bfd = b != bird::BfdReport::Support::not_built; }});
       EXPECT_TRUE(driver_->begin(*ip4("192.0.2.1")));
     }
     return *driver_;

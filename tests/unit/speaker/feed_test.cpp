@@ -186,15 +186,16 @@ TEST(Feed, TwoServicesOfOneVip) {
 TEST(Feed, AnnouncementsAreToldWhereverTheyGo) {
   Planner planner;
   NodeReadiness liveness;
-  std::vector<std::map<kube::Name, std::vector<Announcement>>> told;
+  std::vector<std::vector<kube::Name>> told;
   FeedOptions options;
   options.node = "n9";  // nothing of this is its own
-  Feed feed(options, planner, liveness, {.planned = [] {}, .vips = [](auto) { ADD_FAILURE(); }, .announced = [&](const auto& all) { told.push_back(all); }});
+  Feed feed(options, planner, liveness, {.planned = [] {}, .vips = [](auto) { ADD_FAILURE(); }, .announced = [&](const auto& services) { told.push_back(services); }});
   feed.synced();
   const auto change = [](auto object) { return runtime::Change{api::key_of(api::Object(object)), api::Object(object)}; };
   feed.changes({change(node("n1")), change(pool("main", {"192.0.2.0/24"})), change(advertisement("all")), change(web())});
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_EQ(told[0].at(named("web")).at(0).node, "n1");
+  EXPECT_EQ(told[0], std::vector{named("web")});
+  EXPECT_EQ(feed.announcements().at(named("web")).at(0).node, "n1");
   feed.changes({change(web())});
   EXPECT_EQ(told.size(), 1U);
 }

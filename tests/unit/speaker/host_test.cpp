@@ -31,6 +31,17 @@ TEST(HasListener, AnyTextIsSafe) {
   EXPECT_FALSE(has_listener("0: 0100007F:2809 00000000:0000", Port{10249}));
 }
 
+TEST(UdpSockets, CountsThoseOfThePort) {
+  const char* udp =
+      "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
+      " 5093: 00000000:0EC8 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 39134 2 00000000eb636c3b 0\n"
+      " 5093: 00000000:0EC8 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 38957 2 00000000df69bf7b 0\n"
+      "14431: 010200C0:B342 00000000:0EC8 07 000009C0:00000000 00:00000000 00000000     0        0 38962 2 00000000b628bae7 0\n";
+  EXPECT_EQ(udp_sockets(udp, Port{3784}), 2U);
+  EXPECT_EQ(udp_sockets(udp, Port{4784}), 0U);
+  EXPECT_EQ(udp_sockets("0: :0EC8", Port{3784}), 1U);
+}
+
 TEST(LinkNames, LoopbackIsAmongThem) {
   const auto names = link_names();
   EXPECT_NE(std::find(names.begin(), names.end(), "lo"), names.end());

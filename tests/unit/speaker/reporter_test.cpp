@@ -13,7 +13,7 @@ using namespace test;
 constexpr Duration kSettle = std::chrono::milliseconds(2);
 
 struct World {
-  World() { reporter = std::make_unique<Reporter>(*loop, source, "n1", excluded, kSettle); }
+  World() { reporter = std::make_unique<Reporter>(*loop, source, "n1", excluded, announcements, kSettle); }
 
   void links(bool has_address) {
     rtnl::Link eth0;
@@ -28,7 +28,8 @@ struct World {
     Announcement a;
     a.vip = ip(vip);
     a.node = "n1";
-    reporter->set_announcements({{named("web"), {a}}});
+    announcements = {{named("web"), {a}}};
+    reporter->announcements_changed();
   }
   /// Past the time that things may take to settle.
   void settle() {
@@ -45,6 +46,7 @@ struct World {
   std::unique_ptr<runtime::Loop> loop = std::move(runtime::Loop::create().value());
   FakeSource source{*loop};
   NamePatterns excluded = std::move(NamePatterns::compile({}).value());
+  Reporter::Announcements announcements;
   std::unique_ptr<Reporter> reporter;
 };
 
@@ -90,7 +92,8 @@ TEST(SpeakerReporter, AForeignClaimIsAnEventOnEachServiceThatHasTheVipHere) {
   others.node = "n2";
   Announcement another = mine;
   another.vip = ip("192.0.2.10");
-  w.reporter->set_announcements({{named("other"), {another}}, {named("shares"), {mine}}, {named("there"), {others}}, {named("web"), {another, mine}}});
+  w.announcements = {{named("other"), {another}}, {named("shares"), {mine}}, {named("there"), {others}}, {named("web"), {another, mine}}};
+  w.reporter->announcements_changed();
   w.reporter->conflict({ip("192.0.2.9"), mac(66), "eth0"});
   EXPECT_EQ(w.reasons(), (std::vector<std::string>{"Service default/shares AddressConflict", "Service default/web AddressConflict"}));
   const std::string& what = w.source.events[0].message;
