@@ -18,7 +18,7 @@ namespace fairlead::runtime {
 using Task = std::function<void()>;
 
 struct ApiRequest {
-  enum class Method { get, post, put, patch };
+  enum class Method { get, post, put, patch, remove };
   Method method = Method::get;
   std::string path;  // with the query, encoded
   std::string body;

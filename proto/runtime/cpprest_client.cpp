@@ -475,7 +475,8 @@ class CpprestClient final : public ApiClient {
     static const std::map<Method, web::http::method> kMethods = {{Method::get, web::http::methods::GET},
                                                                  {Method::post, web::http::methods::POST},
                                                                  {Method::put, web::http::methods::PUT},
-                                                                 {Method::patch, web::http::methods::PATCH}};
+                                                                 {Method::patch, web::http::methods::PATCH},
+                                                                 {Method::remove, web::http::methods::DEL}};
     const std::shared_ptr<Server> server = current();
     flight_->begin();
     const auto settle = [this, server, flight = flight_, alive = std::weak_ptr<char>(alive_), on_pool = std::move(on_pool),

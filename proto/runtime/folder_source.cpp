@@ -19,6 +19,8 @@
 #include "proto/runtime/folder_status.h"
 #include "proto/runtime/folder_store.h"
 #include "proto/runtime/json.h"
+#include "proto/runtime/status_text.h"
+#include "proto/runtime/wall_time.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -51,6 +53,7 @@ class FolderSource final : public Source {
         options_(std::move(options)),
         files_(std::move(files)),
         status_(files_.full(""), options_.group),
+        own_namespace_(options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns),
         settle_(loop, [this] { settle(); }),
         poll_(loop, [this] { poll(); }),
         lease_timer_(loop, [this] { compete(); }),
@@ -83,6 +86,23 @@ class FolderSource final : public Source {
       result = status_.edit(key, [&](Json overlay) -> Result<Json> { return with_status(std::move(overlay), status); });
     }
     later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void write(const StatusObject& object, Done done) override {
+    Json whole = status_identity(object, options_.group, own_namespace_, {});
+    whole["status"] = status_of(object, wall_seconds());
+    auto result = status_.put_object(name(object.kind()), own_namespace_, object.name, whole);
+    if (done) later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void remove(StatusKind kind, const std::string& object, Done done) override {
+    auto result = status_.remove_object(name(kind), own_namespace_, object);
+    if (done) later([done = std::move(done), result = std::move(result)] { done(result); });
+  }
+
+  void list(StatusKind kind, std::string label, std::string value, Listed done) override {
+    auto names = status_.objects_with(name(kind), own_namespace_, std::string(api::name(options_.group)) + "/" + label, label_value(value));
+    later([done = std::move(done), names = std::move(names)] { done(names); });
   }
 
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
@@ -347,6 +367,7 @@ class FolderSource final : public Source {
   FolderOptions options_;
   FolderFiles files_;
   StatusDir status_;
+  const std::string own_namespace_;
   std::optional<FolderStore> store_;
   Handlers handlers_;
 

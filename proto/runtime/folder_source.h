@@ -4,6 +4,7 @@
 /// Files *.yaml, *.yml and *.json below the directory hold objects (YAML multi-document, or JSON: one object, an array
 /// or a List). `.status/` holds what programs write:
 ///   .status/<Kind>/<namespace>/<name>.yaml   an overlay: merged over the object of that name before anyone sees it
+///   .status/<Kind>/<namespace>/<name>.yaml   of the kinds of status_object.h: whole objects; nobody reads them back
 ///   .status/events.log                       events, one line each
 ///   .status/<lease>.lease                    flock: who holds it leads
 /// Two pure functions that a cluster runs elsewhere run here (folder_objects.h): selector + Pod -> EndpointSlice, and
@@ -23,6 +24,7 @@ struct FolderOptions {
   std::string dir;
   api::Group group = api::Group::fairlead;
   std::string metallb_namespace = "metallb-system";  // of objects of metallb.io that name none, in metallb.io mode
+  std::string ns = "fairlead-system";                // of status objects, in fairlead.io mode
   std::size_t max_file_bytes = 16U << 20;
 };
 

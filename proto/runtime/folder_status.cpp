@@ -8,11 +8,12 @@
 
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <thread>
 
+#include "proto/runtime/json.h"
+#include "proto/runtime/wall_time.h"
 #include "proto/runtime/write_all.h"
 
 namespace fairlead::runtime {
@@ -80,15 +81,6 @@ void name_object(Json& overlay, const api::Key& key, api::Group group) {
   if (!key.name.ns.empty()) metadata["namespace"] = key.name.ns;
 }
 
-std::string rfc3339_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
-
 /// One line stays one line, whoever wrote the words.
 std::string without_controls(std::string_view text) {
   std::string out(text);
@@ -96,6 +88,10 @@ std::string without_controls(std::string_view text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
   return out;
+}
+
+bool is_file_name(std::string_view text) {
+  return !text.empty() && text.size() <= 253 && text[0] != '.' && text.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
 std::vector<std::string> names_in(const std::string& path) {
@@ -147,9 +143,47 @@ Result<void> StatusDir::edit(const api::Key& key, const std::function<Result<Jso
     return {};
   }
   if (after == before) return {};
-  if (auto made = make_dir(dir_ + "/" + std::string(api::name(key.kind))); !made) return made;
-  if (auto made = make_dir(folder); !made) return made;
+  if (auto made = make_folders(std::string(api::name(key.kind)), folder); !made) return made;
   return replace_file(folder, file, to_yaml(after));
+}
+
+Result<void> StatusDir::make_folders(const std::string& of_kind, const std::string& folder) {
+  if (auto made = make_dir(dir_ + "/" + of_kind); !made) return made;
+  return make_dir(folder);
+}
+
+std::string StatusDir::object_folder(std::string_view kind, std::string_view ns) const {
+  return dir_ + "/" + std::string(kind) + "/" + std::string(ns);
+}
+
+Result<void> StatusDir::put_object(std::string_view kind, std::string_view ns, const std::string& name, const Json& whole) {
+  if (!is_file_name(name) || !is_file_name(ns)) return Error{Errc::malformed, "write \"" + name + "\": it is no name of an object"};
+  const auto locked = lock();
+  if (!locked) return locked.error();
+  const std::string folder = object_folder(kind, ns);
+  if (auto made = make_folders(std::string(kind), folder); !made) return made;
+  return replace_file(folder, name + ".yaml", to_yaml(whole));
+}
+
+Result<void> StatusDir::remove_object(std::string_view kind, std::string_view ns, const std::string& name) {
+  if (!is_file_name(name) || !is_file_name(ns)) return Error{Errc::malformed, "remove \"" + name + "\": it is no name of an object"};
+  const std::string path = object_folder(kind, ns) + "/" + name + ".yaml";
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return system_error("remove " + path, errno);
+  return {};
+}
+
+std::vector<std::string> StatusDir::objects_with(std::string_view kind, std::string_view ns, const std::string& label,
+                                                 std::string_view value) const {
+  std::vector<std::string> out;
+  const std::string folder = object_folder(kind, ns);
+  for (const std::string& file : names_in(folder)) {
+    if (!file.ends_with(".yaml")) continue;
+    const auto text = read_all(folder + "/" + file);
+    if (!text) continue;
+    const Json object = parse_overlay(*text);
+    if (text_at(at(at(object, "metadata"), "labels"), label.c_str()) == value) out.push_back(file.substr(0, file.size() - 5));
+  }
+  return out;
 }
 
 Result<void> StatusDir::append_event(const api::Key& about, EventType type, std::string_view reason,
@@ -163,7 +197,7 @@ Result<void> StatusDir::append_event(const api::Key& about, EventType type, std:
   }
   const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644));
   if (!fd) return system_error("open " + path, errno);
-  const std::string line = rfc3339_now() + (type == EventType::warning ? " Warning " : " Normal ") + about.str() + " " +
+  const std::string line = rfc3339(wall_seconds()) + (type == EventType::warning ? " Warning " : " Normal ") + about.str() + " " +
                            without_controls(reason) + " " + without_controls(message) + "\n";
   return write_all(fd.get(), line, path);
 }

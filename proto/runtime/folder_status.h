@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/api/objects.h"
 #include "proto/base/fd.h"
@@ -25,6 +26,14 @@ class StatusDir {
   /// is decided again.
   Result<void> edit(const api::Key& key, const std::function<Result<Json>(Json)>& change);
 
+  /// Objects that nobody reads back: whole files beside the overlays, in a folder of their kind and namespace. Malformed:
+  /// a name that is no file's.
+  Result<void> put_object(std::string_view kind, std::string_view ns, const std::string& name, const Json& whole);
+  /// Success where there is none.
+  Result<void> remove_object(std::string_view kind, std::string_view ns, const std::string& name);
+  /// Names of those with this label.
+  std::vector<std::string> objects_with(std::string_view kind, std::string_view ns, const std::string& label, std::string_view value) const;
+
   /// One line for a person; the file is rotated at 1 MB.
   Result<void> append_event(const api::Key& about, EventType type, std::string_view reason, std::string_view message);
 
@@ -38,6 +47,8 @@ class StatusDir {
 
  private:
   std::string overlay_path(const api::Key& key) const;
+  std::string object_folder(std::string_view kind, std::string_view ns) const;
+  Result<void> make_folders(const std::string& of_kind, const std::string& folder);
   Result<Fd> lock();
 
   std::string dir_;

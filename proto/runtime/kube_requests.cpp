@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <ctime>
 
 #include "proto/api/annotations.h"
 #include "proto/api/parse.h"
 #include "proto/kube/watch.h"
 #include "proto/runtime/json.h"
 #include "proto/runtime/object_codec.h"
+#include "proto/runtime/wall_time.h"
 #include "proto/runtime/written_json.h"
 
 namespace fairlead::runtime {
@@ -119,15 +119,6 @@ void add_annotation_ops(const kube::Service& now, bool has_annotations, const st
   }
   if (!has_annotations) ops.push_back(op("add", "/metadata/annotations", Json::object()));
   ops.push_back(op("add", path, pool));
-}
-
-std::string rfc3339(std::int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc{};
-  ::gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
 }
 
 }  // namespace

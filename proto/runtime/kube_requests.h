@@ -99,6 +99,8 @@ std::string service_patch(const kube::Service& now, std::string_view resource_ve
 inline constexpr const char* kJsonPatch = "application/json-patch+json";
 inline constexpr const char* kMergePatch = "application/merge-patch+json";
 inline constexpr const char* kJsonBody = "application/json";
+/// Server-side apply (JSON is YAML).
+inline constexpr const char* kApplyPatch = "application/apply-patch+yaml";
 
 /// The annotation alone, as a merge patch of the main resource.
 std::string pool_annotation_patch(std::string_view resource_version, std::string_view pool,

@@ -16,9 +16,12 @@
 #include "proto/base/log.h"
 #include "proto/kube/watch.h"
 #include "proto/runtime/backoff.h"
+#include "proto/runtime/kube_statuses.h"
 #include "proto/runtime/object_codec.h"
+#include "proto/runtime/quiet.h"
 #include "proto/runtime/state_file.h"
 #include "proto/runtime/token_bucket.h"
+#include "proto/runtime/wall_time.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -38,9 +41,6 @@ constexpr int kSaveShare = 20;  // a save may cost a twentieth of the time
 constexpr std::size_t kEventsInFlight = 4;
 constexpr Duration kReleaseWithin = seconds(2);
 
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 std::int64_t wall_micros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -53,22 +53,6 @@ class Random {
 
  private:
   std::mt19937_64 engine_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
-};
-
-/// What a server said with Retry-After holds for everything that is asked of it.
-class Quiet {
- public:
-  explicit Quiet(Loop& loop) : loop_(loop) {}
-  void keep(Duration most) {
-    if (most <= Duration{}) return;
-    log::debug("api_asks_for_quiet", {{"ms", fairlead::milliseconds(most)}});
-    until_ = std::max(until_, loop_.now() + most);
-  }
-  Duration left() const { return std::max(Duration{}, until_ - loop_.now()); }
-
- private:
-  Loop& loop_;
-  TimePoint until_{};
 };
 
 /// What is kept of an object.
@@ -394,8 +378,7 @@ class KubeSource final : public Source {
         owner_{loop,
                *client_,
                random_,
-               Scope{options_.group, options_.metallb_namespace,
-                     options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns},
+               Scope{options_.group, options_.metallb_namespace, own_namespace()},
                [this](Change change) { collect(std::move(change)); },
                [this](Fault fault) { collect_fault(std::move(fault)); },
                [this] { on_listed(); },
@@ -403,6 +386,8 @@ class KubeSource final : public Source {
                [this](api::Kind kind) { on_dirty(kind); },
                quiet_},
         bucket_(options_.writes_per_second, options_.write_burst),
+        statuses_({options_.group, own_namespace(), options_.reporting.component, options_.owner},
+                  {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
         write_timer_(loop, [this] { pump(); }),
         event_timer_(loop, [this] { flush_events(); }),
         restore_timer_(loop, [this] { restore(); }),
@@ -417,6 +402,7 @@ class KubeSource final : public Source {
 
   ~KubeSource() override {
     queue_.clear();
+    statuses_.clear();
     release();
     if (writer_ && is_saved_dirty_ && is_complete()) writer_->save_now(state_bytes());
     reflectors_.clear();
@@ -445,6 +431,12 @@ class KubeSource final : public Source {
     pump_later();
   }
 
+  void write(const StatusObject& object, Done done) override { statuses_.write(object, std::move(done)); }
+  void remove(StatusKind kind, const std::string& name, Done done) override { statuses_.remove(kind, name, std::move(done)); }
+  void list(StatusKind kind, std::string label, std::string value, Listed done) override {
+    statuses_.list(kind, label, value, std::move(done));
+  }
+
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
     if (auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*std::move(write));
     arm_events();
@@ -470,6 +462,9 @@ class KubeSource final : public Source {
     std::optional<PoolStatus> pool;
     Done done;
   };
+
+  /// Of the objects that are neither the cluster's nor a user's.
+  const std::string& own_namespace() const { return options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns; }
 
   /// Posts; the task is dropped when the source ends before.
   void later(std::function<void()> task) {
@@ -910,6 +905,7 @@ class KubeSource final : public Source {
   std::deque<Job> queue_;
   std::size_t in_flight_ = 0;
   bool is_pump_posted_ = false;
+  KubeStatuses statuses_;
 
   EventLimiter events_;
   std::deque<EventWrite> waiting_events_;

@@ -14,15 +14,17 @@
 #include "proto/runtime/kube_requests.h"
 #include "proto/runtime/loop.h"
 #include "proto/runtime/source.h"
+#include "proto/runtime/status_text.h"
 
 namespace fairlead::runtime {
 
 struct KubeOptions {
-  std::string ns = "fairlead-system";  // where the Lease is
+  std::string ns = "fairlead-system";  // where the Lease is, and (but in metallb.io mode) status objects
   api::Group group = api::Group::fairlead;
-  std::string metallb_namespace;  // in metallb.io mode: where the custom objects are
+  std::string metallb_namespace;  // in metallb.io mode: where the custom objects are, those of status too
   std::string state_file;              // "": none
   Reporting reporting;
+  OwnerPod owner = {};                 // of status objects: a Pod in their namespace
   std::string sole_identity;           // in the Lease, when nobody else can bear it (lease.h); "": a random one
   double writes_per_second = 400;
   double write_burst = 800;

@@ -36,6 +36,13 @@ std::string sole_identity() {
   return uid.empty() || ::getpid() != 1 ? "" : instance() + "_" + uid;
 }
 
+/// A Pod owns what is in its own namespace: of one elsewhere the API server's garbage collector would say that it is gone,
+/// and remove its objects.
+OwnerPod owner(bool is_in_its_namespace) {
+  const std::string name = environment("POD_NAME");
+  return name.empty() || !is_in_its_namespace ? OwnerPod{} : OwnerPod{name, environment("POD_UID")};
+}
+
 Result<ClusterAccess> access_of(const SourceFlags& flags) {
   auto access = !flags.kubeconfig.empty()
                     ? read_kubeconfig(flags.kubeconfig)
@@ -63,7 +70,10 @@ Result<ClusterAccess> access_of(const SourceFlags& flags) {
 
 Result<std::unique_ptr<Source>> open_source(Loop& loop, const SourceFlags& flags, const SourceProgram& program) {
   if (!flags.manifests.empty()) {
-    return open_folder(loop, {.dir = flags.manifests, .group = flags.group, .metallb_namespace = flags.metallb_namespace()});
+    return open_folder(loop, {.dir = flags.manifests,
+                              .group = flags.group,
+                              .metallb_namespace = flags.metallb_namespace(),
+                              .ns = flags.ns.empty() ? "fairlead-system" : flags.ns});
   }
   auto access = access_of(flags);
   if (!access) return access.error();
@@ -75,6 +85,7 @@ Result<std::unique_ptr<Source>> open_source(Loop& loop, const SourceFlags& flags
   options.state_file = flags.state_file;
   options.reporting = {program.name, instance(), flags.group};
   options.sole_identity = sole_identity();
+  options.owner = owner(access->ns == (flags.group == api::Group::metallb ? options.metallb_namespace : options.ns));
   options.writes_per_second = program.writes_per_second;
   options.write_burst = program.write_burst;
   auto client = open_api_client(loop, *std::move(access));

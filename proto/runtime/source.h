@@ -10,6 +10,7 @@
 
 #include "proto/api/objects.h"
 #include "proto/base/result.h"
+#include "proto/runtime/status_object.h"
 
 namespace fairlead::runtime {
 
@@ -43,6 +44,7 @@ struct PoolStatus {
 enum class EventType { normal, warning };
 
 using Done = std::function<void(Result<void>)>;
+using Listed = std::function<void(Result<std::vector<std::string>>)>;
 
 class Source {
  public:
@@ -64,6 +66,18 @@ class Source {
   virtual void write(const kube::Name& pool, const PoolStatus& status, Done done) = 0;
   /// An Event about an object: reason in CamelCase, message one sentence. Losing one is no error.
   virtual void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) = 0;
+
+  /// Makes the object or replaces it. Of one object only the newest is written, one write at a time. What can be helped by
+  /// trying again (no answer, no right, the kind is not installed) is tried again by the source, at the pace the server
+  /// asks for: the writer says it once. `done` (may be empty): when it is written; or why not, or not yet. A newer write or removal of
+  /// the same object answers it with `conflict`. In a program that competes for a lease nothing is sent without it, and
+  /// what waits then is dropped (`unavailable`).
+  virtual void write(const StatusObject& object, Done done) = 0;
+  /// As write(). Success where there is no such object.
+  virtual void remove(StatusKind kind, const std::string& name, Done done) = 0;
+  /// Names of the objects of this kind with this label (its key as in StatusObject), for tidying up what an earlier
+  /// process left. One try; none where the kind is not installed.
+  virtual void list(StatusKind kind, std::string label, std::string value, Listed done) = 0;
 
   /// Competes for the lease of this name; `changed(true)` when it is held, `changed(false)` when it is lost.
   virtual void lead(std::string_view lease, std::function<void(bool leads)> changed) = 0;

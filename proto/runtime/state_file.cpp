@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "proto/base/fd.h"
+#include "proto/runtime/fnv.h"
 #include "proto/runtime/object_codec.h"
 #include "proto/runtime/write_all.h"
 
@@ -18,12 +19,6 @@ constexpr std::string_view kMagic = "FLSTATE\n";
 constexpr std::uint64_t kLayout = 1;
 constexpr std::size_t kSum = 8;
 constexpr off_t kMostBytes = 256 << 20;
-
-std::uint64_t fnv1a(std::string_view bytes) {
-  std::uint64_t sum = 0xcbf29ce484222325U;
-  for (const char c : bytes) sum = (sum ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
-  return sum;
-}
 
 std::string sum_of(std::string_view bytes) {
   std::uint64_t sum = fnv1a(bytes);

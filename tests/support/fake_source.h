@@ -35,6 +35,8 @@ class FakeSource final : public runtime::Source {
   std::vector<std::pair<kube::Name, runtime::ServiceWrite>> writes;
   std::map<kube::Name, runtime::PoolStatus> statuses;
   std::size_t status_writes = 0;
+  std::map<std::pair<runtime::StatusKind, std::string>, runtime::StatusObject> status_objects;
+  std::size_t object_writes = 0;
   std::vector<Event> events;
   std::string lease;
 
@@ -90,6 +92,24 @@ class FakeSource final : public runtime::Source {
     ++status_writes;
     statuses[pool] = status;
     loop_.post([done] { done({}); });
+  }
+  void write(const runtime::StatusObject& object, runtime::Done done) override {
+    ++object_writes;
+    status_objects[{object.kind(), object.name}] = object;
+    if (done) loop_.post([done] { done({}); });
+  }
+  void remove(runtime::StatusKind kind, const std::string& name, runtime::Done done) override {
+    ++object_writes;
+    status_objects.erase({kind, name});
+    if (done) loop_.post([done] { done({}); });
+  }
+  void list(runtime::StatusKind kind, std::string label, std::string value, runtime::Listed done) override {
+    std::vector<std::string> names;
+    for (const auto& [key, object] : status_objects) {
+      const auto found = object.labels.find(label);
+      if (key.first == kind && found != object.labels.end() && found->second == value) names.push_back(key.second);
+    }
+    loop_.post([done, names] { done(names); });
   }
   void event(const api::Key& about, runtime::EventType, std::string_view reason, std::string_view message) override {
     events.push_back({about.str(), std::string(reason), std::string(message)});
