@@ -389,7 +389,7 @@ class KubeSource final : public Source {
         bucket_(options_.writes_per_second, options_.write_burst),
         statuses_({options_.group, own_namespace(), options_.reporting.component, options_.owner},
                   {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
-        webhook_(options_.ns, {*client_, quiet_, [this] { return may_write(); }, [this](std::function<void()> task) { later(std::move(task)); }}),
+        webhook_({*client_, quiet_, [this] { return may_write(); }, [this](std::function<void()> task) { later(std::move(task)); }}),
         write_timer_(loop, [this] { pump(); }),
         event_timer_(loop, [this] { flush_events(); }),
         restore_timer_(loop, [this] { restore(); }),

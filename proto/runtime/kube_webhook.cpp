@@ -11,6 +11,10 @@ constexpr std::string_view kServerTimeout = "timeout=4s";
 constexpr std::string_view kConfigurations = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/";
 constexpr std::string_view kManager = "fairlead-webhook";
 
+std::string secret_path(const kube::Name& name) {
+  return "/api/v1/namespaces/" + percent_encoded(name.ns) + "/secrets/" + percent_encoded(name.name);
+}
+
 }  // namespace
 
 std::string encode_base64(std::string_view text) {
@@ -40,9 +44,8 @@ Result<StoredSecret> read_stored_secret(std::string_view body) {
   return out;
 }
 
-std::string secret_apply(const std::string& name, const std::string& ns, const StoredSecret& secret, const std::string& owner,
-                         const std::string& owner_uid) {
-  Json metadata = {{"name", name}, {"namespace", ns}};
+std::string secret_apply(const kube::Name& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid) {
+  Json metadata = {{"name", name.name}, {"namespace", name.ns}};
   if (!secret.resource_version.empty()) metadata["resourceVersion"] = secret.resource_version;
   if (!owner_uid.empty()) {
     metadata["ownerReferences"] = {{{"apiVersion", "admissionregistration.k8s.io/v1"}, {"kind", "ValidatingWebhookConfiguration"},
@@ -78,18 +81,14 @@ std::string ca_bundle_patch(const WebhookConfiguration& read, const std::string&
   return ops.size() == 1 ? "" : to_text(ops);
 }
 
-std::string KubeWebhook::secret_path(const std::string& name) const {
-  return "/api/v1/namespaces/" + percent_encoded(ns_) + "/secrets/" + percent_encoded(name);
+void KubeWebhook::read_secret(const kube::Name& name, Read<StoredSecret> done) {
+  read<StoredSecret>(secret_path(name), "Secret " + name.str(), read_stored_secret, std::move(done));
 }
 
-void KubeWebhook::read_secret(const std::string& name, Read<StoredSecret> done) {
-  read<StoredSecret>(secret_path(name), "Secret " + ns_ + "/" + name, read_stored_secret, std::move(done));
-}
-
-void KubeWebhook::write_secret(const std::string& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
+void KubeWebhook::write_secret(const kube::Name& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
                                Read<void> done) {
   write(secret_path(name) + "?fieldManager=" + std::string(kManager) + "&force=true&" + std::string(kServerTimeout),
-        secret_apply(name, ns_, secret, owner, owner_uid), kApplyPatch, "Secret " + ns_ + "/" + name, std::move(done));
+        secret_apply(name, secret, owner, owner_uid), kApplyPatch, "Secret " + name.str(), std::move(done));
 }
 
 void KubeWebhook::read_webhook(const std::string& configuration, Read<WebhookConfiguration> done) {

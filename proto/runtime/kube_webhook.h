@@ -15,8 +15,7 @@ std::string encode_base64(std::string_view text);
 
 /// Malformed: no Secret. Values that are no base64 are left out.
 Result<StoredSecret> read_stored_secret(std::string_view body);
-std::string secret_apply(const std::string& name, const std::string& ns, const StoredSecret& secret, const std::string& owner,
-                         const std::string& owner_uid);
+std::string secret_apply(const kube::Name& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid);
 Result<WebhookConfiguration> read_webhook_configuration(std::string_view body);
 /// A JSON patch; empty: nothing to do.
 std::string ca_bundle_patch(const WebhookConfiguration& read, const std::string& bundle);
@@ -29,11 +28,10 @@ class KubeWebhook final : public WebhookApi {
     std::function<bool()> may_write;
     std::function<void(std::function<void()>)> later;  // runs it from the loop, unless the source has ended
   };
-  KubeWebhook(std::string ns, Shared shared) : ns_(std::move(ns)), shared_(std::move(shared)) {}
+  explicit KubeWebhook(Shared shared) : shared_(std::move(shared)) {}
 
-  const std::string& ns() const override { return ns_; }
-  void read_secret(const std::string& name, Read<StoredSecret> done) override;
-  void write_secret(const std::string& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
+  void read_secret(const kube::Name& name, Read<StoredSecret> done) override;
+  void write_secret(const kube::Name& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
                     Read<void> done) override;
   void read_webhook(const std::string& configuration, Read<WebhookConfiguration> done) override;
   void write_ca_bundle(const std::string& configuration, const WebhookConfiguration& read, const std::string& bundle, Read<void> done) override;
@@ -42,9 +40,7 @@ class KubeWebhook final : public WebhookApi {
   template <class T>
   void read(std::string path, const std::string& what, Result<T> (*parse)(std::string_view), Read<T> done);
   void write(std::string path, std::string body, const char* type, const std::string& what, Read<void> done);
-  std::string secret_path(const std::string& name) const;
 
-  const std::string ns_;
   Shared shared_;
 };
 

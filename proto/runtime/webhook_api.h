@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proto/base/result.h"
+#include "proto/kube/objects.h"
 
 namespace fairlead::runtime {
 
@@ -32,13 +33,11 @@ class WebhookApi {
   using Read = std::function<void(Result<T>)>;
 
   virtual ~WebhookApi() = default;
-  /// Where the Secret and the webhook's Service are.
-  virtual const std::string& ns() const = 0;
   /// not_found: there is none.
-  virtual void read_secret(const std::string& name, Read<StoredSecret> done) = 0;
+  virtual void read_secret(const kube::Name& name, Read<StoredSecret> done) = 0;
   /// Makes or replaces a Secret of type kubernetes.io/tls. It goes away with the ValidatingWebhookConfiguration `owner`
   /// ("", "": with nothing). conflict: somebody else wrote it.
-  virtual void write_secret(const std::string& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
+  virtual void write_secret(const kube::Name& name, const StoredSecret& secret, const std::string& owner, const std::string& owner_uid,
                             Read<void> done) = 0;
   virtual void read_webhook(const std::string& configuration, Read<WebhookConfiguration> done) = 0;
   /// Sets `bundle` in each webhook that has another, and nothing else. conflict: it is not the one that was read any more.
