@@ -14,6 +14,7 @@ SETS = {
     "all-set": ["-f", str(GOLDEN / "all-set.values.yaml")],
     "cleanup": ["--set", "cleanup=true"],
     "webhook": ["--set", "webhook.enabled=true,apiServer.endpoints={192.0.2.10:6443}"],
+    "metallb": ["--set", "apiGroup=metallb.io,metallbNamespace=metallb-system,bgp.enabled=true,apiServer.endpoints={192.0.2.10:6443}"],
 }
 KINDS = {"ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "bfdprofiles", "communities"}
 
@@ -68,6 +69,24 @@ def test_no_rule_of_rbac_has_a_wildcard_or_reads_secrets(helm):
         for rule in o.get("rules", []) if kind in ("ClusterRole", "Role") else []:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"], name
             assert "secrets" not in rule["resources"], name
+
+
+def test_metallbs_objects_are_read_in_their_namespace_and_no_others(helm):
+    """The programs are told, and every right to objects of the group is in that namespace alone."""
+    rendered = objects(helm, *SETS["metallb"])
+    for kind, name in (("Deployment", "fairlead-controller"), ("DaemonSet", "fairlead-speaker")):
+        args = rendered[kind, name]["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert {"--api-group=metallb.io", "--namespace=metallb-system"} <= set(args), name
+    assert not [name for (kind, name), o in rendered.items() if kind == "ClusterRole" and any("metallb.io" in r["apiGroups"] for r in o["rules"])]
+    for name in ("fairlead-controller", "fairlead-speaker"):
+        assert rendered["Role", name]["metadata"]["namespace"] == rendered["RoleBinding", name]["metadata"]["namespace"] == "metallb-system"
+        may = {(r, v) for rule in rendered["Role", name]["rules"] if rule["apiGroups"] == ["metallb.io"]
+               for r in rule["resources"] for v in rule["verbs"]}
+        assert {("ipaddresspools", "watch"), ("bgppeers", "list"), ("configurationstates/status", "patch")} <= may
+        assert ("servicebgpstatuses", "create") in may or name == "fairlead-controller"
+    assert "fairlead.io" not in {g for (kind, _), o in rendered.items() for r in o.get("rules") or [] for g in r["apiGroups"]}
+    default = render(helm, *SETS["defaults"])
+    assert "--api-group" not in default and "metallb" not in default, "our own group is what the programs take by themselves"
 
 
 @pytest.mark.parametrize("mode", ["auto", "full", "loadbalancer", "off"])
@@ -137,7 +156,8 @@ def test_cert_manager_makes_the_certificate_and_the_controller_gets_no_right(hel
 
 @pytest.mark.parametrize("wrong", ["apiServer.endpoints={192.0.2.10}", "apiServer.endpoints={2001:db8::10:6443}", "logLevel=loud",
                                    "dataplane.mode=fast", "image.pullPolicy=Maybe", "controller.replicas=0", "speakers.x=1",
-                                   "dataplane.clusterCIDRs={10.244.0.0}", "webhook.failurePolicy=Maybe", "webhook.port=443"])
+                                   "dataplane.clusterCIDRs={10.244.0.0}", "apiGroup=example.com", "metallbNamespace=A_b",
+                                   "webhook.failurePolicy=Maybe", "webhook.port=443"])
 def test_wrong_values_are_refused(helm, wrong):
     command = [STATE / "bin/helm", "template", "x", CHART, "--kube-version", "1.34.0", "--set", wrong]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -40,3 +40,16 @@ helm.sh/chart: {{ printf "%s-%s" $top.Chart.Name $top.Chart.Version | replace "+
 {{- end -}}
 {{- join "," $found -}}
 {{- end }}
+
+{{- /* Where pools, advertisements, peers and what is written about them are in metallb.io mode; and of all that is neither a
+user's nor the cluster's: Lease, status objects, passwords. */ -}}
+{{- define "fairlead.objectsNamespace" -}}
+{{- if eq .Values.apiGroup "metallb.io" }}{{ .Values.metallbNamespace }}{{ else }}{{ .Release.Namespace }}{{ end }}
+{{- end }}
+
+{{- define "fairlead.groupArguments" -}}
+{{- if ne .Values.apiGroup "fairlead.io" }}
+- --api-group={{ .Values.apiGroup }}
+- --namespace={{ .Values.metallbNamespace }}
+{{- end }}
+{{- end }}
