@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     pool.addresses.push_back(std::get<IpRange>(api::parse_range("192.0.2.0/24")));
     out.pools.push_back(pool);
     api::BGPPeer peer;
-    peer.meta = {.ns = "fairlead-system", .name = "tor"};
+    peer.meta.ns = "fairlead-system";
+    peer.meta.name = "tor";
     peer.my_asn = 64512;
     peer.peer_asn = 64513;
     peer.bfd_profile = "fast";

@@ -140,12 +140,15 @@ TEST(Admission, ReferencesMayComeLater) {
   EXPECT_EQ(ask("CREATE", peer("tor", {{"bfdProfile", "later"}, {"passwordSecret", {{"name", "later"}}}})).reasons, Lines{});
   // A Secret of the wrong type may be replaced later just as well.
   api::ConfigSet set;
-  set.secrets.push_back({.meta = {.ns = kNs, .name = "pw"}, .type = "Opaque"});
+  kube::Secret& secret = set.secrets.emplace_back();
+  secret.meta.ns = kNs;
+  secret.meta.name = "pw";
+  secret.type = "Opaque";
   EXPECT_EQ(ask("CREATE", peer("tor", {{"passwordSecret", {{"name", "pw"}}}}), nullptr, set).reasons, Lines{});
   // What is wrong in itself is not a reference.
   EXPECT_EQ(ask("CREATE", peer("tor", {{"password", "p"}, {"passwordSecret", {{"name", "pw"}}}})).reasons,
             Lines{"BGPPeer fairlead-system/tor: spec.passwordSecret: password_choice: is there beside spec.password: leave one of the two out"});
-  EXPECT_EQ(ask("CREATE", object("BGPAdvertisement", "ad", {{"communities", {"1:2:3"}}})).reasons.size(), 1U);
+  EXPECT_EQ(ask("CREATE", object("BGPAdvertisement", "ad", {{"communities", {"1:99999"}}})).reasons.size(), 1U);
 }
 
 TEST(Admission, OnlyAProfileThatAPeerNamesIsKeptFromDeletion) {

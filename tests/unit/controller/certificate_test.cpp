@@ -115,8 +115,10 @@ TEST(WebhookCertificate, IsRenewedWhenAThirdIsLeftOrAnythingIsWrong) {
 
 TEST(WebhookCertificate, EveryCutOfTheTextsIsSafe) {
   const Kept good = made();
-  for (std::size_t n = 0; n < good.certificate.size(); n += 7) {
+  for (std::size_t n = 0; n + 2 < good.certificate.size(); n += 7) {
     EXPECT_NE(needs({good.ca, good.certificate.substr(0, n), good.key}, kNames, kNow), Need::none) << n;
+  }
+  for (std::size_t n = 0; n + 2 < good.ca.size(); n += 7) {
     EXPECT_NE(needs({good.ca.substr(0, n), good.certificate, good.key}, kNames, kNow), Need::none) << n;
   }
 }

@@ -68,8 +68,8 @@ struct FakeApi final : runtime::WebhookApi {
 class KeeperTest : public testing::Test {
  protected:
   KeeperTest() : made_(*runtime::Loop::create()), loop(*made_), timer_(loop, [this] { loop.stop(1); }), api(loop) {}
-  std::unique_ptr<SecretKeeper> keeper_of(runtime::TlsIdentity& identity) {
-    return std::make_unique<SecretKeeper>(loop, api, identity, SecretKeeper::Names{{"fairlead-system", "fairlead-webhook"}, "fairlead-webhook-cert", "fairlead-webhook"},
+  std::unique_ptr<SecretKeeper> keeper_of(runtime::TlsIdentity& what_is_shown) {
+    return std::make_unique<SecretKeeper>(loop, api, what_is_shown, SecretKeeper::Names{{"fairlead-system", "fairlead-webhook"}, "fairlead-webhook-cert", "fairlead-webhook"},
                                           SecretKeeper::Clocks{[this] { return now; }, 30ms, 10ms, 5ms});
   }
   template <class Done>
@@ -158,7 +158,6 @@ TEST_F(KeeperTest, WhatSomebodyTakesAwayIsMadeAgain) {
   looks(2);
   api.configuration->ca_bundles[1] = "something else";
   until([&] { return api.configuration->ca_bundles[1] == stored("ca.crt"); });
-  const Kept kept{stored("ca.crt"), stored("tls.crt"), stored("tls.key")};
   const auto pair = test::self_signed("other.test");
   api.secret->data["tls.key"] = pair.key;
   until([&] { return stored("tls.key") != pair.key; });
