@@ -72,6 +72,7 @@ class Controller {
 
  private:
   void on_synced() {
+    is_synced_ = true;
     if (!is_show_) return;
     print_table(feed_.objects());
     loop_.stop(kOk);
@@ -87,6 +88,7 @@ class Controller {
       memory_ = {};  // what somebody else does meanwhile is not known
       return reporter_.stop();
     }
+    if (!is_synced_) state({});
     feed_.mark_dirty();
   }
 
@@ -94,6 +96,13 @@ class Controller {
     has_invalid_ = true;
     log::error("fault",
                {{"where", fault.where}, {"object", fault.object}, {"field", fault.field}, {"what", fault.what}});
+    if (leads_ && !is_synced_) state({});
+  }
+
+  /// Before everything has been read there is only something to say when something keeps it from being read.
+  void state(const std::vector<core::Notice>& problems) {
+    std::vector<std::string> unreadable = feed_.objects().unreadable_lines();
+    if (is_synced_ || !unreadable.empty()) reporter_.state(core::summarize(problems, std::move(unreadable), is_synced_));
   }
 
   /// Somebody else may have the port for a moment, the controller before this one for instance.
@@ -126,8 +135,13 @@ class Controller {
     if (!leads_ || is_show_) return;
     core::Snapshot snapshot = feed_.objects().snapshot(loop_.now());
     for (const kube::Service*& service : snapshot.services) service = &reporter_.expected(*service);
-    const core::Decisions decisions = core::converge(snapshot, config_, memory_);
+    core::Decisions decisions = core::converge(snapshot, config_, memory_);
+    if (std::exchange(judged_of_, feed_.objects().configuration) != feed_.objects().configuration) {
+      judged_ = core::judge(feed_.objects().config_set(), config_.group);
+    }
+    decisions.problems.insert(decisions.problems.end(), judged_.begin(), judged_.end());
     reporter_.apply(decisions);
+    state(decisions.problems);
     metrics_.passed(snapshot, decisions, reporter_.queued(), loop_.now());
     if (decisions.wake_at) wake_timer_.arm(std::max(Duration::zero(), *decisions.wake_at - loop_.now()));
     if (is_once_) settle(decisions);
@@ -149,7 +163,10 @@ class Controller {
   const core::Config config_;
   bool leads_ = false;
   bool has_invalid_ = false;
+  bool is_synced_ = false;
   core::Memory memory_;
+  std::vector<core::Notice> judged_;                    // by core::judge()
+  std::uint64_t judged_of_ = ~std::uint64_t{0};         // the number of the configuration that was judged
   feed::Feed feed_;
   report::Reporter reporter_;
   report::Metrics metrics_;

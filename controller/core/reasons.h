@@ -73,8 +73,10 @@ enum class Reason : std::uint8_t {
   // metallb.io mode: the pools as a whole are refused, and what was valid before goes on.
   community_invalid,
   configuration_invalid,
+  // An advertisement, a peer, a profile, a community: speakers refuse it, nothing of ours waits for it.
+  object_invalid,
 };
-inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::configuration_invalid) + 1;
+inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::object_invalid) + 1;
 
 /// What a user is told: nothing (a log line for who debugs), something that works as asked, or something to act upon.
 enum class Tone : std::uint8_t { quiet, normal, warning };
@@ -143,6 +145,7 @@ inline constexpr std::array<ReasonText, kReasons> kReasonTexts{{
     {Reason::pool_invalid, "pool_invalid", "PoolInvalid", Tone::warning},
     {Reason::community_invalid, "community_invalid", "CommunityInvalid", Tone::warning},
     {Reason::configuration_invalid, "configuration_invalid", "AllocationFailed", Tone::warning},
+    {Reason::object_invalid, "object_invalid", "InvalidConfiguration", Tone::warning},
 }};
 static_assert([] {
   for (std::size_t i = 0; i < kReasons; ++i) {

@@ -21,7 +21,47 @@ bool put(Map& map, const runtime::Change& change) {
   return true;
 }
 
+template <class Map, class List>
+void copy(const Map& from, List& to) {
+  to.reserve(from.size());
+  for (const auto& [name, object] : from) to.push_back(object);
+}
+
+/// "IPAddressPool ns/name"; none for what is no such text.
+std::optional<api::Key> key_of(const std::string& object) {
+  const auto blank = object.find(' ');
+  const auto slash = object.find('/');
+  if (blank == std::string::npos || slash == std::string::npos || slash < blank) return std::nullopt;
+  const auto kind = api::kind_of_name(object.substr(0, blank));
+  if (!kind) return std::nullopt;
+  return api::Key{*kind, {object.substr(blank + 1, slash - blank - 1), object.substr(slash + 1)}};
+}
+
 }  // namespace
+
+api::ConfigSet Objects::config_set() const {
+  api::ConfigSet out;
+  copy(pools, out.pools);
+  copy(l2_advertisements, out.l2_advertisements);
+  copy(bgp_advertisements, out.bgp_advertisements);
+  copy(peers, out.peers);
+  copy(profiles, out.profiles);
+  copy(communities, out.communities);
+  copy(nodes, out.nodes);
+  for (const runtime::Fault& fault : faults) {
+    if (auto key = key_of(fault.object)) out.refused.insert(*std::move(key));
+  }
+  return out;
+}
+
+std::vector<std::string> Objects::unreadable_lines() const {
+  std::vector<std::string> out;
+  for (const runtime::Fault& fault : faults) {
+    const std::string field = fault.field.empty() ? "" : fault.field + " ";
+    out.push_back((fault.object.empty() ? fault.where : fault.object) + ": " + field + fault.what);
+  }
+  return out;
+}
 
 core::Snapshot Objects::snapshot(TimePoint now) const {
   core::Snapshot out;
@@ -60,24 +100,48 @@ void Feed::start() {
   h.fault = [this, alive](const runtime::Fault& fault) {
     if (!alive.expired()) on_fault(fault);
   };
-  std::vector<api::Kind> kinds{api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool};
-  if (!metallb_namespace_.empty()) kinds.push_back(api::Kind::community);
-  source_.start(std::move(kinds), std::move(h));
+  h.mended = [this, alive](const runtime::Fault& fault) {
+    if (!alive.expired()) on_mended(fault);
+  };
+  source_.start({api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool, api::Kind::l2_advertisement,
+                 api::Kind::bgp_advertisement, api::Kind::bgp_peer, api::Kind::bfd_profile, api::Kind::community},
+                std::move(h));
 }
 
-bool Feed::is_custom(const std::string& object) const {
+/// In metallb.io mode Communities count as pools do.
+bool Feed::hides_pools(const std::string& object) const {
   const std::string in = metallb_namespace_.empty() ? "" : metallb_namespace_ + "/";
   return object.starts_with("IPAddressPool " + in) || (!in.empty() && object.starts_with("Community " + in));
 }
 
 void Feed::on_fault(const runtime::Fault& fault) {
-  const bool is_ours = is_custom(fault.object);
+  const bool is_ours = hides_pools(fault.object);
   if (!is_synced_ && (is_ours || fault.object.empty())) {
     objects_.may_miss_pools = true;
     objects_.unreadable.insert(fault.object);
   }
-  if (is_ours && objects_.unreadable.insert(fault.object).second) mark_dirty();
+  if (is_ours) objects_.unreadable.insert(fault.object);
+  if (counts(fault.object)) {
+    objects_.faults.push_back(fault);
+    ++objects_.configuration;
+    mark_dirty();
+  }
   if (handlers_.fault) handlers_.fault(fault);
+}
+
+bool Feed::counts(const std::string& object) const {
+  const auto key = metallb_namespace_.empty() ? std::nullopt : key_of(object);
+  return !key || key->kind < api::Kind::ip_address_pool || key->name.ns == metallb_namespace_;
+}
+
+void Feed::on_mended(const runtime::Fault& fault) {
+  const auto found = std::find(objects_.faults.begin(), objects_.faults.end(), fault);
+  if (found == objects_.faults.end()) return;
+  objects_.faults.erase(found);
+  ++objects_.configuration;
+  const auto is_the_same = [&](const runtime::Fault& other) { return other.object == fault.object; };
+  if (std::none_of(objects_.faults.begin(), objects_.faults.end(), is_the_same)) objects_.unreadable.erase(fault.object);
+  mark_dirty();
 }
 
 void Feed::mark_dirty() {
@@ -99,15 +163,25 @@ bool Feed::store(const runtime::Change& change) {
     case api::Kind::service:
       return put<decltype(objects_.services), kube::Service>(objects_.services, change);
     case api::Kind::ip_address_pool:
-    case api::Kind::community:
-      return store_custom(change);
+    case api::Kind::l2_advertisement:
+    case api::Kind::bgp_advertisement:
+    case api::Kind::bgp_peer:
+    case api::Kind::bfd_profile:
+    case api::Kind::community: {
+      const bool is_different = store_custom(change);
+      if (is_different) ++objects_.configuration;
+      return is_different;
+    }
     case api::Kind::node: {
-      // A Node changes often (heartbeats, conditions); only its addresses matter here.
+      // A Node changes often (heartbeats, conditions); only its addresses and labels matter here.
       const auto found = objects_.nodes.find(change.key.name);
       const auto* node = change.object ? std::get_if<kube::Node>(&*change.object) : nullptr;
       const bool is_same =
-          found != objects_.nodes.end() && node != nullptr && found->second.internal_ips == node->internal_ips;
-      return put<decltype(objects_.nodes), kube::Node>(objects_.nodes, change) && !is_same;
+          found != objects_.nodes.end() && node != nullptr && found->second.internal_ips == node->internal_ips &&
+          found->second.meta.labels == node->meta.labels;
+      const bool is_different = put<decltype(objects_.nodes), kube::Node>(objects_.nodes, change) && !is_same;
+      if (is_different) ++objects_.configuration;
+      return is_different;
     }
     case api::Kind::namespace_: {
       const std::string& name = change.key.name.name;
@@ -121,10 +195,6 @@ bool Feed::store(const runtime::Change& change) {
     }
     case api::Kind::endpoint_slice:
     case api::Kind::service_cidr:
-    case api::Kind::l2_advertisement:
-    case api::Kind::bgp_advertisement:
-    case api::Kind::bgp_peer:
-    case api::Kind::bfd_profile:
     case api::Kind::secret:
       return false;
   }
@@ -134,12 +204,21 @@ bool Feed::store(const runtime::Change& change) {
 bool Feed::store_custom(const runtime::Change& change) {
   if (!metallb_namespace_.empty() && change.key.name.ns != metallb_namespace_) return false;
   const bool is_readable_again = objects_.unreadable.erase(change.key.str()) > 0;
-  if (change.key.kind == api::Kind::community) {
-    return put<decltype(objects_.communities), api::Community>(objects_.communities, change) || is_readable_again;
+  return put_custom(change) || is_readable_again;
+}
+
+bool Feed::put_custom(const runtime::Change& change) {
+  switch (change.key.kind) {
+    case api::Kind::l2_advertisement: return put<decltype(objects_.l2_advertisements), api::L2Advertisement>(objects_.l2_advertisements, change);
+    case api::Kind::bgp_advertisement: return put<decltype(objects_.bgp_advertisements), api::BGPAdvertisement>(objects_.bgp_advertisements, change);
+    case api::Kind::bgp_peer: return put<decltype(objects_.peers), api::BGPPeer>(objects_.peers, change);
+    case api::Kind::bfd_profile: return put<decltype(objects_.profiles), api::BFDProfile>(objects_.profiles, change);
+    case api::Kind::community: return put<decltype(objects_.communities), api::Community>(objects_.communities, change);
+    default: break;
   }
   if (change.object) objects_.gone_pools.erase(change.key.name.name);
   else objects_.gone_pools.insert(change.key.name.name);
-  return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change) || is_readable_again;
+  return put<decltype(objects_.pools), api::IPAddressPool>(objects_.pools, change);
 }
 
 void Feed::pass() {

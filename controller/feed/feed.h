@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "controller/core/converge.h"
+#include "proto/api/validate.h"
 #include "proto/runtime/loop.h"
 #include "proto/runtime/source.h"
 
@@ -19,7 +20,12 @@ struct Objects {
   std::map<kube::Name, kube::Service> services;
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<kube::Name, kube::Node> nodes;
-  std::map<kube::Name, api::Community> communities;  // metallb.io mode only
+  std::map<kube::Name, api::Community> communities;
+  // What the speakers go by; judged here, and nothing else (core/judge.h).
+  std::map<kube::Name, api::L2Advertisement> l2_advertisements;
+  std::map<kube::Name, api::BGPAdvertisement> bgp_advertisements;
+  std::map<kube::Name, api::BGPPeer> peers;
+  std::map<kube::Name, api::BFDProfile> profiles;
   match::Namespaces namespaces;
   std::set<std::string> gone_pools;  // seen, and deleted since
   /// A fault that came before synced() may hide a pool. Later ones hide nothing: the last good version stays.
@@ -28,6 +34,15 @@ struct Objects {
   /// could not be read at the start. One that was never readable is known to be gone at the next start only.
   std::set<std::string> unreadable;
 
+  /// What the source said and has not taken back.
+  std::vector<runtime::Fault> faults;
+  /// Another number: what judge() goes by is different.
+  std::uint64_t configuration = 0;
+
+  /// Copies. Without Namespaces: what depends on one is only ever warned of.
+  api::ConfigSet config_set() const;
+  /// "BGPPeer ns/tor: spec.myASN is missing"; a file where no object is known.
+  std::vector<std::string> unreadable_lines() const;
   /// Borrows from this.
   core::Snapshot snapshot(TimePoint now) const;
 };
@@ -40,11 +55,11 @@ class Feed {
     std::function<void(const api::Key&)> gone;  // an object was deleted
     std::function<void(const runtime::Fault&)> fault;
   };
-  /// `metallb_namespace`: where pools and Communities count in metallb.io mode. "": Fairlead's own, wherever they are.
+  /// `metallb_namespace`: where the custom objects count in metallb.io mode. "": Fairlead's own, wherever they are.
   Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, std::string metallb_namespace = "");
 
-  /// Services, Nodes, Namespaces and pools. Not EndpointSlices: no address depends on one, and they are most of the
-  /// memory of a large cluster.
+  /// Services, Nodes, Namespaces and the custom objects. Not EndpointSlices: no address depends on one, and they are most
+  /// of the memory of a large cluster.
   void start();
   /// Asks for a pass, as a change of an object does.
   void mark_dirty();
@@ -54,8 +69,11 @@ class Feed {
   void on_changes(std::vector<runtime::Change> changes);
   bool store(const runtime::Change& change);
   bool store_custom(const runtime::Change& change);
-  bool is_custom(const std::string& object) const;
+  bool put_custom(const runtime::Change& change);
+  bool hides_pools(const std::string& object) const;
+  bool counts(const std::string& object) const;
   void on_fault(const runtime::Fault& fault);
+  void on_mended(const runtime::Fault& fault);
   void pass();
 
   runtime::Loop& loop_;

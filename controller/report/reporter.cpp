@@ -75,6 +75,18 @@ void merge(core::Write& into, const core::Write& later) {
   into.events.insert(into.events.end(), later.events.begin(), later.events.end());
 }
 
+runtime::StatusObject to_object(const core::Configuration& c) {
+  using core::Verdict;
+  const auto pick = [&](const char* valid, const char* invalid, const char* unknown) {
+    return c.verdict == Verdict::valid ? valid : c.verdict == Verdict::invalid ? invalid : unknown;
+  };
+  runtime::StatusCondition condition{"poolReconcilerValid", pick("True", "False", "Unknown"),
+                                     pick("Reconciled", "ConfigurationError", "UnknownError"), c.summary};
+  return {"controller",
+          {{runtime::kComponentTypeLabel, "controller"}},
+          runtime::ConfigurationStatus{pick("Valid", "Invalid", "Unknown"), c.summary, {std::move(condition)}}};
+}
+
 }  // namespace
 
 Reporter::Reporter(runtime::Loop& loop, runtime::Source& source, std::function<void()> changed, api::Group group)
@@ -198,6 +210,18 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
   changed_();
 }
 
+void Reporter::state(const core::Configuration& configuration) {
+  if (stated_ == configuration) return;
+  stated_ = configuration;
+  ++states_in_flight_;
+  source_.write(to_object(configuration), [this, alive = std::weak_ptr<char>(alive_)](const Result<void>& result) {
+    if (alive.expired()) return;
+    --states_in_flight_;
+    if (!result) log::debug("state_not_written", {{"what", result.error().what}});  // the source says it, and goes on trying
+    changed_();
+  });
+}
+
 void Reporter::set_status(const core::PoolUse& use) {
   const auto [at, is_new] = statuses_.try_emplace(use.pool);
   Status& status = at->second;
@@ -287,6 +311,7 @@ void Reporter::stop() {
   statuses_.clear();
   busy_statuses_ = 0;
   problems_.clear();
+  stated_.reset();
   timer_.cancel();
 }
 
@@ -301,7 +326,9 @@ void Reporter::tell(const core::Notice& notice) {
       {"object", notice.about.str()}, {"reason", core::label(notice.reason)}, {"what", notice.message}};
   if (core::is_quiet(notice.reason)) return log::write(log::Level::debug, "decision", fields);
   // A refused pool is a fault of the input, as one that cannot be parsed.
-  if (notice.about.kind != api::Kind::service)
+  if (notice.reason == core::Reason::object_invalid)
+    log::write(log::Level::error, "object_invalid", fields);
+  else if (notice.about.kind != api::Kind::service)
     log::write(log::Level::error, "pool_refused", fields);
   else
     log::write(is_warning ? log::Level::warn : log::Level::info, "decision", fields);

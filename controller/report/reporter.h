@@ -9,6 +9,8 @@
 ///
 /// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once. A pool's
 /// status is written twice a second at most, and never while the one before is on its way: the last one counts.
+///
+/// ConfigurationState "controller" is written when it would say something else.
 /// Thread: the loop's.
 #include <cstdint>
 #include <deque>
@@ -22,6 +24,7 @@
 #include <vector>
 
 #include "controller/core/converge.h"
+#include "controller/core/judge.h"
 #include "proto/runtime/loop.h"
 #include "proto/runtime/source.h"
 
@@ -37,6 +40,8 @@ class Reporter {
   /// The Service as the next pass should see it. The reference is good until the next call about the same Service.
   const kube::Service& expected(const kube::Service& delivered);
   void apply(const core::Decisions& decisions);
+  /// What the whole configuration is like.
+  void state(const core::Configuration& configuration);
   /// The object was deleted: nothing is written to it, and what was told about it is forgotten.
   void forget(const api::Key& key);
   /// Drops what is not written yet: somebody else leads now.
@@ -48,7 +53,7 @@ class Reporter {
   std::size_t queued() const { return pending_.size(); }
 
   /// Everything that was decided is written and shown.
-  bool is_idle() const { return pending_.empty() && busy_statuses_ == 0; }
+  bool is_idle() const { return pending_.empty() && busy_statuses_ == 0 && states_in_flight_ == 0; }
   /// Why nothing more is to be expected: a write that failed three times, or was accepted and never shown.
   const std::optional<std::string>& stuck() const { return stuck_; }
 
@@ -97,6 +102,9 @@ class Reporter {
 
   std::map<kube::Name, Status> statuses_;
   std::size_t busy_statuses_ = 0;
+
+  std::optional<core::Configuration> stated_;
+  std::size_t states_in_flight_ = 0;
 
   std::vector<core::Notice> problems_;                            // sorted: the ones that stand
   std::map<api::Key, std::map<core::Reason, std::size_t>> told_;  // hash of the last message of each reason

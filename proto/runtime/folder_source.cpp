@@ -31,6 +31,7 @@ constexpr auto kSettle = milliseconds(2);
 constexpr auto kRetry = milliseconds(200);   // a folder that is gone, a lease that somebody else holds
 constexpr auto kPoll = milliseconds(1000);   // where the kernel has no more watches
 constexpr auto kPruneAfter = milliseconds(1000);
+const std::string kWatches = "/watches";  // a place in told_ that is no directory
 constexpr std::int64_t kClockTick = 20'000'000;  // ns; file times move in steps of up to 10 ms
 
 std::int64_t wall_clock_ns() {
@@ -227,7 +228,10 @@ class FolderSource final : public Source {
       poll_.arm_if_idle(kRetry);
       return;
     }
-    told_.erase("");
+    untell([&](const std::string& path) {
+      if (path == kWatches) return !walk->is_partly_unwatched;
+      return std::find(walk->unreadable.begin(), walk->unreadable.end(), path) == walk->unreadable.end();
+    });
     for (const auto& [path, fingerprint] : walk->files) {
       const auto known = known_.find(path);
       const bool is_same = known != known_.end() && known->second.is_settled && known->second.fingerprint == fingerprint;
@@ -242,14 +246,22 @@ class FolderSource final : public Source {
     }
     for (const std::string& folder : walk->unreadable) tell_once(folder, "cannot be read: check its owner and mode");
     if (walk->is_partly_unwatched) {
-      tell_once("/watches", "cannot be watched whole, so changes may take a second: raise fs.inotify.max_user_watches");
+      tell_once(kWatches, "cannot be watched whole, so changes may take a second: raise fs.inotify.max_user_watches");
       poll_.arm_if_idle(kPoll);
     }
   }
 
   void tell_once(const std::string& path, std::string what) {
-    if (!told_.insert(path).second) return;
-    handlers_.fault({files_.full(path == "/watches" ? "" : path), "", "", std::move(what)});
+    const auto [at, is_new] = told_.try_emplace(path, Fault{files_.full(path == kWatches ? "" : path), "", "", std::move(what)});
+    if (is_new) handlers_.fault(at->second);
+  }
+  template <class Holds>
+  void untell(Holds holds_no_more) {
+    std::erase_if(told_, [&](const auto& entry) {
+      if (!holds_no_more(entry.first)) return false;
+      mended(entry.second);
+      return true;
+    });
   }
 
   void read_pass() {
@@ -297,9 +309,10 @@ class FolderSource final : public Source {
       }
     }
     if (fault.what.empty()) {
-      overlay_faults_.erase(path);
-    } else if (const auto [at, is_new] = overlay_faults_.try_emplace(path, fault); is_new || at->second != fault) {
-      at->second = fault;
+      mend_overlay(path);
+    } else if (const auto known = overlay_faults_.find(path); known == overlay_faults_.end() || known->second != fault) {
+      mend_overlay(path);
+      overlay_faults_.emplace(path, fault);
       handlers_.fault(fault);
     }
     store_->set_overlay(*overlay_of(path), overlay ? std::optional(to_text(*overlay)) : std::nullopt);
@@ -311,9 +324,19 @@ class FolderSource final : public Source {
     known.is_settled = fingerprint && wall_clock_ns() - fingerprint->changed_ns > kClockTick;
   }
 
+  void mend_overlay(const std::string& path) {
+    if (const auto found = overlay_faults_.find(path); found != overlay_faults_.end()) {
+      mended(found->second);
+      overlay_faults_.erase(found);
+    }
+  }
+  void mended(const Fault& fault) const {
+    if (handlers_.mended) handlers_.mended(fault);
+  }
+
   void forget(const std::string& path) {
     known_.erase(path);
-    overlay_faults_.erase(path);
+    mend_overlay(path);
     if (const auto name = overlay_of(path)) store_->set_overlay(*name, std::nullopt);
     else store_->remove(path);
     if (held_) prune_.arm_if_idle(kPruneAfter);
@@ -324,6 +347,7 @@ class FolderSource final : public Source {
     for (const auto& [kind, where] : store_->take_ignored()) {
       log::info("ignored", {{"kind", kind}, {"first_in", where}});
     }
+    for (const Fault& fault : store_->take_mended()) mended(fault);
     for (const Fault& fault : store_->take_faults()) handlers_.fault(fault);
     const bool is_less = std::any_of(changes.begin(), changes.end(), [](const Change& c) { return !c.object; });
     if (is_less && held_) prune_.arm_if_idle(kPruneAfter);
@@ -341,15 +365,23 @@ class FolderSource final : public Source {
       auto taken = status_.acquire_lease(lease_);
       if (taken) {
         held_ = *std::move(taken);
-        lease_fault_.clear();
+        mend_lease();
         if (is_synced_) prune_.arm_if_idle(kPruneAfter);
         lease_changed_(true);
       } else if (taken.error().code != Errc::conflict && taken.error().what != lease_fault_) {
+        mend_lease();
         lease_fault_ = taken.error().what;
-        handlers_.fault({files_.full(std::string(kStatusDir)), "", "", lease_fault_});
+        handlers_.fault(lease_fault());
       }
     }
     lease_timer_.arm(kRetry);
+  }
+
+  Fault lease_fault() const { return {files_.full(std::string(kStatusDir)), "", "", lease_fault_}; }
+  void mend_lease() {
+    if (lease_fault_.empty()) return;
+    mended(lease_fault());
+    lease_fault_.clear();
   }
 
   /// Overlays outlive their object for a second, and for as long as anything in the folder cannot be read: an address
@@ -375,7 +407,7 @@ class FolderSource final : public Source {
   std::set<std::string> gone_;  // removals that wait for settle_
   std::unordered_map<std::string, Known> known_;
   std::map<std::string, Fault> overlay_faults_;
-  std::set<std::string> told_;  // faults of directories; "" is the folder itself
+  std::map<std::string, Fault> told_;  // of directories; "" is the folder itself
   bool is_lost_ = false;
   bool is_posted_ = false;
   bool is_synced_ = false;

@@ -96,7 +96,10 @@ void FolderStore::set(const std::string& path, const FolderKey& key, std::option
     const auto ours = std::find_if(slot.begin(), slot.end(), at_path);
     if (ours != slot.end() && item && ours->item == *item) return;
     mark(key);
-    if (ours != slot.end()) slot.erase(ours);
+    if (ours != slot.end()) {
+      mend(*ours);
+      slot.erase(ours);
+    }
   } else if (item) {
     mark(key);
   }
@@ -119,18 +122,35 @@ void FolderStore::set(const std::string& path, const FolderKey& key, std::option
 
 void FolderStore::tell_duplicates(const FolderKey& key, Slot& slot) {
   const std::string* const first = slot.front().path;
-  slot.front().told_winner = nullptr;
+  mend(slot.front());
   for (Claim& claim : slot) {
-    if (claim.path == first || claim.told_winner == first) continue;
-    claim.told_winner = first;
-    new_faults_.push_back({shown(*claim.path), key.str(), "",
-                           "is also in " + shown(*first) + ", which comes first and counts: remove one of the two"});
+    if (claim.path == first) continue;
+    Fault fault{shown(*claim.path), key.str(), "", "is also in " + shown(*first) + ", which comes first and counts: remove one of the two"};
+    if (claim.told && *claim.told == fault) continue;
+    mend(claim);
+    claim.told = std::make_unique<Fault>(fault);
+    new_faults_.push_back(std::move(fault));
   }
+}
+
+void FolderStore::mend(Claim& claim) {
+  if (claim.told) new_mended_.push_back(std::move(*claim.told));
+  claim.told.reset();
+}
+
+void FolderStore::mend_overlay(const kube::Name& service) {
+  const auto found = overlay_faults_.find(service);
+  if (found == overlay_faults_.end()) return;
+  new_mended_.insert(new_mended_.end(), found->second.begin(), found->second.end());
+  overlay_faults_.erase(found);
 }
 
 void FolderStore::tell(File& file, std::vector<Fault> faults) {
   for (const Fault& fault : faults) {
     if (std::find(file.faults.begin(), file.faults.end(), fault) == file.faults.end()) new_faults_.push_back(fault);
+  }
+  for (const Fault& fault : file.faults) {
+    if (std::find(faults.begin(), faults.end(), fault) == faults.end()) new_mended_.push_back(fault);
   }
   file.faults = std::move(faults);
 }
@@ -166,6 +186,7 @@ void FolderStore::remove(const std::string& path) {
   if (found == files_.end()) return;
   for (const FolderKey& key : found->second.keys) set(path, key, std::nullopt);
   advertisements_ -= found->second.advertisements;
+  tell(found->second, {});
   files_.erase(found);
 }
 
@@ -175,7 +196,7 @@ void FolderStore::refuse(const std::string& path, std::string what) {
 
 void FolderStore::set_overlay(const kube::Name& service, std::optional<std::string> overlay) {
   dirty_services_.insert(service);
-  overlay_faults_.erase(service);
+  mend_overlay(service);
   if (overlay) overlays_[service] = *std::move(overlay);
   else overlays_.erase(service);
 }

@@ -7,6 +7,7 @@
 /// merged struct, of all else the struct; whatever nobody asked for (`wanted`) is not kept.
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,6 +34,8 @@ class FolderStore {
   std::vector<Change> take_changes();
   /// Faults that were not told before.
   std::vector<Fault> take_faults() { return std::exchange(new_faults_, {}); }
+  /// Faults that were told and hold no more. Taken first: one that comes back is among both.
+  std::vector<Fault> take_mended() { return std::exchange(new_mended_, {}); }
   /// Kinds that mean nothing here, each once: "apps/v1 Deployment" and a file that has one.
   std::vector<std::pair<std::string, std::string>> take_ignored() { return std::exchange(new_ignored_, {}); }
 
@@ -57,7 +60,7 @@ class FolderStore {
   struct Claim {
     const std::string* path = nullptr;  // the key in files_
     Item item;
-    const std::string* told_winner = nullptr;  // the fault about this loser named that file
+    std::unique_ptr<Fault> told;  // about this loser
   };
   using Slot = std::vector<Claim>;  // in byte order of the paths: the first wins
   struct PodTouch {
@@ -76,6 +79,8 @@ class FolderStore {
   void touch_pod(const Item& item);
   void set(const std::string& path, const FolderKey& key, std::optional<Item> item);
   void tell_duplicates(const FolderKey& key, Slot& slot);
+  void mend(Claim& claim);
+  void mend_overlay(const kube::Name& service);
   void tell(File& file, std::vector<Fault> faults);
 
   void change_plain(const FolderKey& key, const std::optional<Item>& before, std::vector<Change>& out);
@@ -103,7 +108,7 @@ class FolderStore {
   std::set<kube::Name> dirty_services_;             // by manifest or overlay
   std::set<kube::Name> dirty_slices_;               // Services whose slices are to be made again
   std::vector<PodTouch> pod_touches_;
-  std::vector<Fault> new_faults_;
+  std::vector<Fault> new_faults_, new_mended_;
   std::vector<std::pair<std::string, std::string>> new_ignored_;
   std::set<std::string> ignored_;
 };

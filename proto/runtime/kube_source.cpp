@@ -77,7 +77,7 @@ class Reflector {
     Random& random;
     Scope scope;
     std::function<void(Change)> changed;
-    std::function<void(Fault)> fault;
+    std::function<void(Fault, bool is_mended)> fault;
     std::function<void()> listed;    // each time
     std::function<void()> answered;  // the server is there
     std::function<void(api::Kind)> dirty;  // what is kept has changed
@@ -134,6 +134,7 @@ class Reflector {
     list_version_.clear();
     unseen_.clear();
     for (const auto& [name, held] : held_) unseen_.insert(name);
+    for (const auto& [name, fault] : refused_) unseen_.insert(name);
     next_page();
   }
 
@@ -153,6 +154,7 @@ class Reflector {
     if (!page) return list_failed({0, page.error().what, "", "", {}});
     owner_.answered();
     is_absent_ = false;
+    can_list();
     for (Arrival& arrival : page->arrivals) {
       unseen_.erase(arrival.name);
       accept(std::move(arrival));
@@ -201,6 +203,7 @@ class Reflector {
     continuation_.clear();
     unseen_.clear();
     for (const auto& [name, held] : held_) unseen_.insert(name);
+    for (const auto& [name, fault] : refused_) unseen_.insert(name);
     finish_list();
     is_waiting_ = true;
     retry_.arm(kNoCrdRetry);
@@ -209,8 +212,16 @@ class Reflector {
   /// A refusal is the user's business: once for each text.
   void tell(const Answer& answer) {
     if (answer.status == 0 || answer.status >= 500 || answer.status == 429) return;
-    if (std::exchange(told_, answer.what) == answer.what) return;
-    owner_.fault({"", std::string(name(kind_)), "", "cannot be listed: " + answer.what});
+    if (told_ == answer.what) return;
+    can_list();
+    told_ = answer.what;
+    owner_.fault(list_fault(), false);
+  }
+  Fault list_fault() const { return {"", std::string(name(kind_)), "", "cannot be listed: " + told_}; }
+  void can_list() {
+    if (told_.empty()) return;
+    owner_.fault(list_fault(), true);
+    told_.clear();
   }
 
   void wait(const char* what, const std::string& why, Duration duration) {
@@ -227,7 +238,7 @@ class Reflector {
     ApiClient::StreamHandlers handlers;
     handlers.opened = [this] {
       is_open_ = true;
-      told_.clear();
+      can_list();
       owner_.answered();
       if (refusal_) watch_ended(refusal_->error, std::string(refusal_->message));
     };
@@ -281,8 +292,10 @@ class Reflector {
 
   void accept(Arrival arrival) {
     if (arrival.is_gone) return remove(arrival.name);
+    mend(arrival.name);
     if (arrival.fault) {
-      owner_.fault(*arrival.fault);
+      owner_.fault(*arrival.fault, false);
+      refused_.emplace(std::move(arrival.name), *std::move(arrival.fault));
       return;
     }
     const auto [at, is_new] = held_.try_emplace(arrival.name);
@@ -296,7 +309,15 @@ class Reflector {
     owner_.dirty(kind_);
   }
 
+  void mend(const kube::Name& name) {
+    const auto refused = refused_.find(name);
+    if (refused == refused_.end()) return;
+    owner_.fault(std::move(refused->second), true);
+    refused_.erase(refused);
+  }
+
   void remove(const kube::Name& name) {
+    mend(name);
     if (held_.erase(name) == 0) return;
     owner_.changed(Change{{kind_, name}, std::nullopt});
     owner_.dirty(kind_);
@@ -306,6 +327,7 @@ class Reflector {
   const std::string selector_;
   Owner& owner_;
   HeldMap held_;
+  std::map<kube::Name, Fault> refused_;  // whose newest version cannot be read
   std::string version_;  // where the next watch begins
 
   bool is_listing_ = false;
@@ -381,13 +403,13 @@ class KubeSource final : public Source {
                random_,
                Scope{options_.group, options_.metallb_namespace, own_namespace()},
                [this](Change change) { collect(std::move(change)); },
-               [this](Fault fault) { collect_fault(std::move(fault)); },
+               [this](Fault fault, bool is_mended) { collect_fault(std::move(fault), is_mended); },
                [this] { on_listed(); },
                [this] { on_answered(); },
                [this](api::Kind kind) { on_dirty(kind); },
                quiet_},
         bucket_(options_.writes_per_second, options_.write_burst),
-        statuses_({options_.group, own_namespace(), options_.reporting.component, options_.owner},
+        statuses_({.group = options_.group, .ns = own_namespace(), .manager = options_.reporting.component, .owner = options_.owner},
                   {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
         webhook_({*client_, quiet_, [this] { return may_write(); }, [this](std::function<void()> task) { later(std::move(task)); }}),
         write_timer_(loop, [this] { pump(); }),
@@ -483,8 +505,8 @@ class KubeSource final : public Source {
     changes_.push_back(std::move(change));
     deliver_later();
   }
-  void collect_fault(Fault fault) {
-    faults_.push_back(std::move(fault));
+  void collect_fault(Fault fault, bool is_mended) {
+    faults_.emplace_back(std::move(fault), is_mended);
     deliver_later();
   }
   void deliver_later() {
@@ -492,7 +514,10 @@ class KubeSource final : public Source {
   }
   void deliver() {
     is_delivery_posted_ = false;
-    for (const Fault& fault : std::exchange(faults_, {})) handlers_.fault(fault);
+    for (const auto& [fault, is_mended] : std::exchange(faults_, {})) {
+      if (!is_mended) handlers_.fault(fault);
+      else if (handlers_.mended) handlers_.mended(fault);
+    }
     if (!changes_.empty()) {
       // Versions are looked up now: the newest that was seen is the one to write with.
       for (Change& change : changes_) {
@@ -840,18 +865,22 @@ class KubeSource final : public Source {
                       if (written) election_->was_written(*written, sent, now);
                       else if (answer.status == 409) election_->was_conflict(now);
                       else lease_failed(answer);
-                      if (written) lease_told_.clear();
+                      if (written && !lease_told_.empty()) collect_fault(lease_fault(std::exchange(lease_told_, "")), true);
                       check_lead();
                       compete();
                     };
                   });
   }
 
+  Fault lease_fault(const std::string& why) const { return {"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + why}; }
+
   void lease_failed(const Answer& answer) {
     quiet_.keep(answer.retry_after);
     election_->has_failed(loop_.now(), quiet_.left());
-    if (answer.status == 0 || std::exchange(lease_told_, answer.what) == answer.what) return;
-    collect_fault({"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + answer.what});
+    if (answer.status == 0 || lease_told_ == answer.what) return;
+    if (!lease_told_.empty()) collect_fault(lease_fault(lease_told_), true);
+    lease_told_ = answer.what;
+    collect_fault(lease_fault(answer.what), false);
   }
 
   /// Leading is being able to write.
@@ -892,7 +921,7 @@ class KubeSource final : public Source {
   std::vector<std::unique_ptr<Reflector>> reflectors_;
 
   std::vector<Change> changes_;
-  std::vector<Fault> faults_;
+  std::vector<std::pair<Fault, bool>> faults_;  // and whether it is mended
   bool is_delivery_posted_ = false;
   bool is_all_listed_ = false;
   bool is_sync_due_ = false;

@@ -116,14 +116,13 @@ void KubeStatuses::send(const Key& key) {
   entry.is_in_flight = true;
   ++in_flight_;
   ApiRequest request{ApiRequest::Method::remove, object(key) + "?" + std::string(kServerTimeout), "", "", kTimeout};
-  std::uint64_t identity = 0;  // 0: this is the wish's last request
+  Sent sent{key, entry.wish};
   if (entry.want) {
     Json body = status_identity(*entry.want, scope_.group, scope_.ns, scope_.owner);
-    const std::uint64_t hash = fnv1a(to_text(body)) | 1;
+    sent.identity = fnv1a(to_text(body)) | 1;
+    sent.step = entry.identity != sent.identity ? Sent::Step::identity : Sent::Step::status;
     std::string path = object(key);
-    if (entry.identity != hash) {
-      identity = hash;
-    } else {
+    if (sent.step == Sent::Step::status) {
       path += "/status";
       body["metadata"] = {{"name", key.second}, {"namespace", scope_.ns}};
       body["status"] = status_of(*entry.want, wall_seconds());
@@ -132,45 +131,44 @@ void KubeStatuses::send(const Key& key) {
     path += "?fieldManager=" + percent_encoded(scope_.manager) + "&force=true&" + std::string(kServerTimeout);
     request = {ApiRequest::Method::patch, std::move(path), to_text(body), kApplyPatch, kTimeout};
   }
-  shared_.client.send(std::move(request), [this, key, wish = entry.wish, identity](ApiReply reply) -> Task {
+  shared_.client.send(std::move(request), [this, sent = std::move(sent)](ApiReply reply) -> Task {
     const auto answer = std::make_shared<Answer>(read_answer(std::move(reply)));
-    return [this, key, wish, identity, answer] { answered(key, wish, identity, *answer); };
+    return [this, sent, answer] { answered(sent, *answer); };
   });
 }
 
-void KubeStatuses::answered(const Key& key, std::uint64_t wish, std::uint64_t identity, const Answer& answer) {
+void KubeStatuses::answered(const Sent& sent, const Answer& answer) {
   --in_flight_;
   shared_.quiet.keep(answer.retry_after);
-  const auto at = entries_.find(key);
+  const auto at = entries_.find(sent.key);
   if (at == entries_.end()) return;
-  Entry& entry = at->second;
-  entry.is_in_flight = false;
-  const bool is_newest = entry.wish == wish;
-  const bool was_removal = identity == 0 && is_newest && !entry.want;
-  if (answer.is_success() || (was_removal && answer.status == 404)) succeeded(key, entry, is_newest, identity);
-  else failed(key, entry, is_newest, answer);
+  at->second.is_in_flight = false;
+  const bool is_gone = sent.step == Sent::Step::removal && answer.status == 404;
+  if (answer.is_success() || is_gone) succeeded(sent, at->second);
+  else failed(sent, at->second, answer);
   pump();
 }
 
-void KubeStatuses::succeeded(const Key& key, Entry& entry, bool is_newest, std::uint64_t identity) {
+void KubeStatuses::succeeded(const Sent& sent, Entry& entry) {
   backoff_.reset();
   held_until_ = {};
-  kind(key.first).refusal.clear();
-  if (identity != 0) entry.identity = identity;
-  if (!is_newest) return enqueue(key, false);
-  if (identity != 0) {
+  kind(sent.key.first).refusal.clear();
+  if (sent.step != Sent::Step::status) entry.identity = sent.identity;
+  if (entry.wish != sent.wish) return enqueue(sent.key, false);
+  if (sent.step == Sent::Step::identity) {
     entry.is_fresh = true;
-    return enqueue(key, true);
+    return enqueue(sent.key, true);
   }
   finish(std::exchange(entry.done, nullptr), {});
-  if (!entry.want) entries_.erase(key);
+  if (sent.step == Sent::Step::removal) entries_.erase(sent.key);
   else entry.want.reset();
 }
 
-void KubeStatuses::failed(const Key& key, Entry& entry, bool is_newest, const Answer& answer) {
+void KubeStatuses::failed(const Sent& sent, Entry& entry, const Answer& answer) {
+  const Key& key = sent.key;
   const bool may_be_gone = answer.status == 404 && entry.identity != 0 && !entry.is_fresh;
   if (answer.status == 404) entry.identity = 0;
-  if (!is_newest) return enqueue(key, false);
+  if (entry.wish != sent.wish) return enqueue(key, false);
   if (may_be_gone) return enqueue(key, true);  // somebody removed it: from the beginning
   if (answer.status == 403 || answer.status == 404) {
     pause(key.first, answer);
@@ -190,10 +188,10 @@ void KubeStatuses::failed(const Key& key, Entry& entry, bool is_newest, const An
 
 void KubeStatuses::pause(StatusKind which, const Answer& answer) {
   Kind& at = kind(which);
-  at.paused_until = shared_.loop.now() + kPause;
+  at.paused_until = shared_.loop.now() + scope_.pause;
   if (std::exchange(at.refusal, answer.what) == answer.what) return;
   const char* const remedy = answer.status == 404 ? "install its CustomResourceDefinition" : "let the service account create, patch and delete it";
-  log::warn("status_not_written", {{"kind", name(which)}, {"what", answer.what}, {"remedy", remedy}, {"again_in", "10m"}});
+  log::warn("status_not_written", {{"kind", name(which)}, {"what", answer.what}, {"remedy", remedy}, {"again_in_s", static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(scope_.pause).count())}});
 }
 
 void KubeStatuses::finish(Done done, Result<void> result) {

@@ -3,7 +3,7 @@
 /// the server has it; a wish is two server-side applies, metadata and then status, and the first is left out where it
 /// would say the same as the last time. What else somebody wrote into the object stays.
 ///
-/// A server that does not know the kind, or does not let us write it, is asked again after ten minutes; it is logged once.
+/// A server that does not know the kind, or does not let us write it, is left alone for ten minutes; that is logged once.
 #include <array>
 #include <deque>
 #include <functional>
@@ -24,14 +24,14 @@ namespace fairlead::runtime {
 
 class KubeStatuses {
  public:
-  static constexpr Duration kPause = std::chrono::minutes(10);
   static constexpr std::size_t kInFlight = 4;
 
   struct Scope {
     api::Group group = api::Group::fairlead;
     std::string ns;
     std::string manager;  // of the fields: the program's name
-    OwnerPod owner;
+    OwnerPod owner = {};
+    Duration pause = std::chrono::minutes(10);  // of a kind that is not installed, or not allowed
   };
   /// What all writers of a source share.
   struct Shared {
@@ -62,6 +62,13 @@ class KubeStatuses {
     bool is_in_flight = false;
     bool is_fresh = false;             // the metadata was written for this wish
   };
+  /// A request that is on its way.
+  struct Sent {
+    Key key;
+    std::uint64_t wish = 0;
+    enum class Step { identity, status, removal } step = Step::removal;
+    std::uint64_t identity = 0;  // of the first step
+  };
   struct Kind {
     std::deque<std::string> waiting;
     std::string refusal;  // why it is paused, or was until now
@@ -82,9 +89,9 @@ class KubeStatuses {
   void arm_for_paused();
   void drop_waiting();
   void send(const Key& key);
-  void answered(const Key& key, std::uint64_t wish, std::uint64_t identity, const Answer& answer);
-  void succeeded(const Key& key, Entry& entry, bool is_newest, std::uint64_t identity);
-  void failed(const Key& key, Entry& entry, bool is_newest, const Answer& answer);
+  void answered(const Sent& sent, const Answer& answer);
+  void succeeded(const Sent& sent, Entry& entry);
+  void failed(const Sent& sent, Entry& entry, const Answer& answer);
   void pause(StatusKind kind, const Answer& answer);
   void finish(Done done, Result<void> result);
   void next_page(const std::shared_ptr<ListJob>& job);

@@ -55,6 +55,8 @@ class Source {
     /// Once: everything that existed at the start has been delivered. Nothing is written to kernel or API before.
     std::function<void()> synced;
     std::function<void(const Fault&)> fault;
+    /// What fault() said, word for word, holds no more: the object can be read now, or is gone. May be left out.
+    std::function<void(const Fault&)> mended = {};
   };
 
   virtual ~Source() = default;

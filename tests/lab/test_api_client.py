@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -45,9 +46,10 @@ class Keys:
 
 
 @contextlib.contextmanager
-def api_server(certificate, answer=None, address="127.0.0.1"):
-    """Serves empty lists and silent watches. `answer(path)`: (code, headers) instead, or None. Yields (port, asked), where
-    asked is [(time, path)]."""
+def api_server(certificate, answer=None, address="127.0.0.1", objects=None, written=None):
+    """Serves lists, empty but for `objects` ({plural: [object]}), and silent watches. `answer(path)`: (code, headers) instead,
+    or None. What is written is taken, and put into `written` as (method, path, Content-Type, body). Yields (port, asked),
+    where asked is [(time, path)]."""
     asked, over = [], threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -57,7 +59,7 @@ def api_server(certificate, answer=None, address="127.0.0.1"):
             asked.append((time.monotonic(), self.path))
             code, headers = (answer(self.path) if answer else None) or (200, {})
             body = b"slow down\n" if code != 200 else json.dumps(
-                {"metadata": {"resourceVersion": "1"}, "items": []}).encode()
+                {"metadata": {"resourceVersion": "1"}, "items": (objects or {}).get(urlsplit(self.path).path.rpartition("/")[2], [])}).encode()
             self.send_response(code)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -69,6 +71,18 @@ def api_server(certificate, answer=None, address="127.0.0.1"):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_PUT(self):
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if written is not None:
+                written.append((self.command, self.path, self.headers["Content-Type"], sent))
+            body = json.dumps({**sent, "metadata": {**sent.get("metadata", {}), "resourceVersion": "2"}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PATCH = do_PUT
 
         def log_message(self, *_):
             pass
@@ -181,3 +195,30 @@ def test_retry_after_is_honoured(keys, controller, code):
         # Everything else that was due in these times has waited too.
         quiet = [t for t, _ in asked if times[0] + 0.5 < t < times[0] + 2.9]
         assert not quiet, asked
+
+
+def test_the_configuration_is_stated_by_two_applies(keys, controller):
+    """Metadata and then status; one more when what is wrong changes would be another test's (unit)."""
+    meta = {"name": "tor", "namespace": "lb", "resourceVersion": "1"}
+    objects = {"bgppeers": [{"metadata": meta, "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "bfdProfile": "none"}}],
+               "l2advertisements": [{"metadata": {**meta, "name": "bad"}, "spec": {"ipAddressPools": 7}}]}
+    written = []
+    with api_server(keys.certificate("good", "IP:127.0.0.1"), objects=objects, written=written) as (port, _):
+        controller(port, keys.ca, "--namespace", "lb")
+        own = "/apis/fairlead.io/v1/namespaces/lb/configurationstates/controller"
+        wait_until(lambda: sum(path.startswith(own) for _, path, _, _ in written) == 2, 20, written)
+        main, status = [w for w in written if w[1].startswith(own)]
+        query = "?fieldManager=fairlead-controller&force=true&timeout=4s"
+        assert main[:3] == ("PATCH", own + query, "application/apply-patch+yaml")
+        assert main[3] == {"apiVersion": "fairlead.io/v1", "kind": "ConfigurationState", "metadata": {
+            "name": "controller", "namespace": "lb", "labels": {"fairlead.io/component-type": "controller"}}}
+        assert status[:3] == ("PATCH", own + "/status" + query, "application/apply-patch+yaml")
+        said = status[3]["status"]
+        assert said["result"] == "Invalid"
+        first, second = said["errorSummary"].splitlines()
+        assert first.startswith("BGPPeer lb/tor: spec.bfdProfile ") and second.startswith("L2Advertisement lb/bad: spec.ipAddressPools ")
+        condition = said["conditions"][0]
+        assert (condition["type"], condition["status"], condition["reason"]) == ("poolReconcilerValid", "False", "ConfigurationError")
+        wait_until(lambda: any("/events" in path for _, path, _, _ in written), 10, written)
+        event = next(body for _, path, _, body in written if "/events" in path)
+        assert (event["reason"], event["involvedObject"]["name"], event["type"]) == ("InvalidConfiguration", "tor", "Warning")

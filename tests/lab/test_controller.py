@@ -119,3 +119,28 @@ def test_flags(tmp_path):
     assert overlay(tmp_path, "ours")["spec"]["clusterIPs"] == ["10.96.0.10", "fd96::a"]
     for wrong in (("--api-group", "example.com"), ("--hold-down", "soon"), ("--hold-down", "-3s")):
         assert once(tmp_path, flags=wrong)[0] == 2
+
+
+@pytest.mark.parametrize("group, ns", [("fairlead.io/v1", "fairlead-system"), ("metallb.io/v1beta1", "metallb-system")])
+def test_what_is_wrong_is_summed_up_and_stops_no_address(tmp_path, group, ns):
+    own = ns if group.startswith("metallb") else "default"
+    flags = ("--api-group", group.split("/")[0])
+    peers = group if group.startswith("fairlead") else "metallb.io/v1beta2"
+    good = [pool("p", ["192.0.2.0/30"], group), service("s")]
+    wrong = [obj(group, "L2Advertisement", "twice", {"ipAddressPools": ["p", "p"]}),
+             obj(peers, "BGPPeer", "tor", {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.100", "bfdProfile": "none"}),
+             obj(peers, "BGPPeer", "unread", {"myASN": "x", "peerAddress": "192.0.2.101"})]
+    assert once(tmp_path, *good, *wrong, flags=flags) == (1, {"s": "192.0.2.0"})
+    state = overlay(tmp_path, "controller", ns, "ConfigurationState")
+    assert state["apiVersion"] == f"{group.split('/')[0]}/{'v1' if own == 'default' else 'v1beta1'}"
+    assert state["metadata"]["labels"] == {f"{group.split('/')[0]}/component-type": "controller"}
+    assert state["status"]["result"] == "Invalid"
+    assert [line.split(" ")[:3] for line in state["status"]["errorSummary"].splitlines()] == [
+        ["BGPPeer", f"{own}/tor:", "spec.bfdProfile"], ["BGPPeer", f"{own}/unread:", "spec.myASN"],
+        ["L2Advertisement", f"{own}/twice:", "spec.ipAddressPools[1]"]]
+    log = (tmp_path / ".status/events.log").read_text()
+    assert f"Warning BGPPeer {own}/tor InvalidConfiguration BGPPeer {own}/tor: spec.bfdProfile" in log
+    assert once(tmp_path, *good, flags=flags) == (0, {"s": "192.0.2.0"})
+    state = overlay(tmp_path, "controller", ns, "ConfigurationState")
+    assert state["status"]["result"] == "Valid" and "errorSummary" not in state["status"]
+    assert state["status"]["conditions"][0]["status"] == "True"

@@ -52,6 +52,9 @@ class FakeSource final : public runtime::Source {
   void fault(runtime::Fault f) {
     loop_.post([this, f = std::move(f)] { handlers_.fault(f); });
   }
+  void mend(runtime::Fault f) {
+    loop_.post([this, f = std::move(f)] { handlers_.mended(f); });
+  }
   /// For start(): deliver what exists, but hold synced() back.
   bool is_sync_held = false;
   void sync() {

@@ -27,8 +27,8 @@ struct FeedTest : testing::Test {
 
 TEST_F(FeedTest, NeverAsksForEndpointSlices) {
   feed.start();
-  EXPECT_THAT(source.kinds,
-              ElementsAre(api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool));
+  EXPECT_THAT(source.kinds, testing::Not(testing::Contains(api::Kind::endpoint_slice)));
+  EXPECT_THAT(source.kinds, testing::Not(testing::Contains(api::Kind::secret))) << "it has no right to";
 }
 
 TEST_F(FeedTest, NoPassBeforeEverythingIsThere) {
@@ -140,6 +140,72 @@ TEST_F(FeedTest, MetallbsObjectsCountInOneNamespace) {
   EXPECT_TRUE(one.objects().snapshot({}).has_unreadable_pool);
   there.auto_assign = false;
   own.put(there);
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 3; }));
+  EXPECT_FALSE(one.objects().snapshot({}).has_unreadable_pool);
+}
+
+TEST_F(FeedTest, WhatIsJudgedIsKeptAndCounted) {
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  const auto changed = [&](const std::function<void()>& change) {
+    const std::uint64_t before = feed.objects().configuration;
+    const int seen = passes;
+    change();
+    EXPECT_TRUE(test::run_until(*loop, [&] { return passes > seen; }));
+    return feed.objects().configuration != before;
+  };
+  const auto put = [&]<class T>(T object) {
+    object.meta.ns = "lb";
+    object.meta.name = "x";
+    return changed([&] { source.put(object); });
+  };
+  EXPECT_TRUE(put(api::L2Advertisement{}));
+  EXPECT_TRUE(put(api::BGPAdvertisement{}));
+  EXPECT_TRUE(put(api::BGPPeer{}));
+  EXPECT_TRUE(put(api::BFDProfile{}));
+  EXPECT_TRUE(put(api::Community{}));
+  EXPECT_TRUE(changed([&] { source.put(pool("lan", {"192.0.2.0/28"})); }));
+  auto labelled = node("a", {"192.0.2.1"});
+  EXPECT_TRUE(changed([&] { source.put(labelled); }));
+  labelled.meta.labels["rack"] = "1";
+  EXPECT_TRUE(changed([&] { source.put(labelled); }));
+  EXPECT_FALSE(changed([&] { source.put(service("web")); })) << "no Service decides about the configuration";
+  const api::ConfigSet set = feed.objects().config_set();
+  EXPECT_EQ((std::vector{set.pools.size(), set.l2_advertisements.size(), set.bgp_advertisements.size(), set.peers.size(),
+                         set.profiles.size(), set.communities.size(), set.nodes.size()}),
+            std::vector<std::size_t>(7, 1));
+  EXPECT_TRUE(changed([&] { source.remove({api::Kind::bgp_peer, {"lb", "x"}}); }));
+  EXPECT_TRUE(feed.objects().config_set().peers.empty());
+}
+
+TEST_F(FeedTest, FaultsAreKeptUntilTheyAreMended) {
+  feed.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 1; }));
+  const runtime::Fault peer{"", "BGPPeer lb/tor", "spec.myASN", "is missing"}, file{"a.yaml:3", "", "", "is no YAML"};
+  source.fault(peer);
+  source.fault(file);
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 2; }));
+  EXPECT_THAT(feed.objects().unreadable_lines(), ElementsAre("BGPPeer lb/tor: spec.myASN is missing", "a.yaml:3: is no YAML"));
+  EXPECT_THAT(feed.objects().config_set().refused, ElementsAre(api::Key{api::Kind::bgp_peer, {"lb", "tor"}}));
+  source.mend(peer);
+  ASSERT_TRUE(test::run_until(*loop, [&] { return passes == 3; }));
+  EXPECT_THAT(feed.objects().unreadable_lines(), ElementsAre("a.yaml:3: is no YAML"));
+  EXPECT_TRUE(feed.objects().config_set().refused.empty());
+}
+
+TEST_F(FeedTest, APoolThatIsAsItWasBeforeIsReadableAgain) {
+  test::FakeSource own{*loop};
+  int seen = 0;
+  Feed one{*loop, own, {[&] { ++seen; }, {}, {}, {}}, "metallb-system"};
+  one.start();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 1; }));
+  const runtime::Fault fault{"", "IPAddressPool metallb-system/lan", "spec", "is wrong"};
+  own.fault(fault);
+  own.fault({"", "BGPPeer elsewhere/tor", "spec", "is wrong"});
+  ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 2; }));
+  EXPECT_TRUE(one.objects().snapshot({}).has_unreadable_pool);
+  EXPECT_EQ(one.objects().faults.size(), 1U) << "another namespace is nobody's configuration";
+  own.mend(fault);
   ASSERT_TRUE(test::run_until(*loop, [&] { return seen == 3; }));
   EXPECT_FALSE(one.objects().snapshot({}).has_unreadable_pool);
 }

@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "controller/core/judge.h"
 #include "tests/unit/controller/world.h"
 
 namespace fairlead::controller::core {
@@ -294,6 +295,14 @@ std::vector<Scenario> scenarios() {
          w.config.group = api::Group::metallb;
          w.add(lan()).add(pool("z", {"192.0.2.7/32"})).add(web());
        }, {}},
+      {Reason::object_invalid, [](World& w) {
+         api::L2Advertisement ad;
+         ad.meta.ns = "default";
+         ad.meta.name = "twice";
+         ad.pools = {"lan", "lan"};
+         w.set.l2_advertisements = {ad};
+         w.set.pools = {lan()};
+       }, {}},
   };
 }
 
@@ -311,6 +320,9 @@ TEST(Reasons, EachIsReachedAndSaidAsTheTableSaysIt) {
       for (const Write& write : d.writes) said.insert(said.end(), write.events.begin(), write.events.end());
     };
     listen(w.step());
+    Decisions judged;
+    judged.problems = judge(w.set, w.config.group);
+    listen(judged);
     if (scenario.later) {
       scenario.later(w);
       said.clear();

@@ -207,5 +207,25 @@ TEST_F(ReporterTest, ManyServicesAreWrittenOnceEach) {
   EXPECT_EQ(all.size(), 2000U);
 }
 
+TEST_F(ReporterTest, TheConfigurationIsStatedWhenItChangesAndByTheOneThatLeads) {
+  const std::pair key{runtime::StatusKind::configuration_state, std::string("controller")};
+  reporter.state({core::Verdict::invalid, "IPAddressPool lb/lan: spec.addresses is empty: add one"});
+  ASSERT_TRUE(test::run_until(*loop, [&] { return reporter.is_idle(); }));
+  const runtime::StatusObject want{
+      "controller",
+      {{"component-type", "controller"}},
+      runtime::ConfigurationStatus{"Invalid", "IPAddressPool lb/lan: spec.addresses is empty: add one",
+                                   {{"poolReconcilerValid", "False", "ConfigurationError", "IPAddressPool lb/lan: spec.addresses is empty: add one"}}}};
+  EXPECT_EQ(source.status_objects.at(key), want);
+  reporter.state({core::Verdict::invalid, "IPAddressPool lb/lan: spec.addresses is empty: add one"});
+  EXPECT_EQ(source.object_writes, 1U) << "nothing new";
+  reporter.state({});
+  const runtime::ConfigurationStatus valid{"Valid", "", {{"poolReconcilerValid", "True", "Reconciled", ""}}};
+  EXPECT_EQ(std::get<runtime::ConfigurationStatus>(source.status_objects.at(key).status), valid);
+  reporter.stop();
+  reporter.state({});
+  EXPECT_EQ(source.object_writes, 3U) << "who leads again says it again: somebody else did meanwhile";
+}
+
 }  // namespace
 }  // namespace fairlead::controller::report

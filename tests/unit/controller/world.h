@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "controller/core/converge.h"
+#include "proto/api/validate.h"
 
 namespace fairlead::controller::core {
 
@@ -74,6 +75,7 @@ struct World {
   std::map<kube::Name, api::IPAddressPool> pools;
   std::map<kube::Name, kube::Node> nodes;
   std::vector<api::Community> communities;
+  api::ConfigSet set;  // of judge() alone
   match::Namespaces namespaces;
   bool may_miss_pools = false;
   std::set<std::string> gone_pools;

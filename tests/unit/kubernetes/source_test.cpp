@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <deque>
-
 #include "proto/runtime/object_codec.h"
 #include "proto/runtime/state_file.h"
+#include "tests/support/fake_client.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -16,46 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using kube::Json;
-
-struct FakeStream;
-
-/// What was asked is recorded; the test answers.
-struct FakeClient final : ApiClient {
-  struct Asked {
-    ApiRequest request;
-    std::function<Task(ApiReply)> on_pool;
-  };
-  explicit FakeClient(Loop& the_loop) : loop(the_loop) {}
-  void send(ApiRequest request, std::function<Task(ApiReply)> on_pool) override {
-    asked.push_back({std::move(request), std::move(on_pool)});
-    if (on_asked) loop.post([this] { if (on_asked) on_asked(); });
-  }
-  std::unique_ptr<ApiStream> open(std::string path, StreamHandlers handlers) override;
-  void learn_servers(std::vector<ApiServer> servers) override { learned = std::move(servers); }
-  bool drain(Duration) override { return true; }
-
-  Loop& loop;
-  std::deque<Asked> asked;
-  std::vector<FakeStream*> streams;  // open ones
-  std::vector<std::string> watched;  // all paths
-  std::vector<ApiServer> learned;
-  std::function<void()> on_asked;
-  bool is_opening = true;  // watches are answered with status 200
-};
-
-struct FakeStream final : ApiStream {
-  FakeStream(FakeClient& c, ApiClient::StreamHandlers h) : client(c), handlers(std::move(h)) { client.streams.push_back(this); }
-  ~FakeStream() override { std::erase(client.streams, this); }
-  FakeClient& client;
-  ApiClient::StreamHandlers handlers;
-};
-
-std::unique_ptr<ApiStream> FakeClient::open(std::string path, StreamHandlers handlers) {
-  watched.push_back(std::move(path));
-  auto out = std::make_unique<FakeStream>(*this, std::move(handlers));
-  if (is_opening) loop.post([h = out->handlers] { h.opened(); });
-  return out;
-}
+using test::FakeClient;
+using test::FakeStream;
 
 class KubeSourceTest : public testing::Test {
  protected:
@@ -68,7 +29,8 @@ class KubeSourceTest : public testing::Test {
     source = make_kube_source(loop, std::move(made), std::move(options));
     source->start(std::move(kinds), {[this](std::vector<Change> c) { for (Change& one : c) changes.push_back(std::move(one)); },
                                      [this] { ++synced; },
-                                     [this](const Fault& f) { faults.push_back(f); }});
+                                     [this](const Fault& f) { faults.push_back(f); },
+                                     [this](const Fault& f) { mended.push_back(f); }});
   }
   /// Turns the loop until `done`.
   template <class Done>
@@ -137,7 +99,7 @@ class KubeSourceTest : public testing::Test {
   FakeClient* client = nullptr;
   std::unique_ptr<Source> source;
   std::vector<Change> changes;
-  std::vector<Fault> faults;
+  std::vector<Fault> faults, mended;
   int synced = 0;
 };
 
@@ -290,6 +252,46 @@ TEST_F(KubeSourceTest, ARefusedObjectLeavesTheLastGoodOne) {
   say(event("ERROR", R"({"code":410})"));
   answer(next(), 200, page({pool("a", 11, "nonsense")}, "40"));
   EXPECT_TRUE(names().empty()) << "not deleted either";
+}
+
+TEST_F(KubeSourceTest, WhatIsReadableAgainOrGoneIsSaid) {
+  open({}, kPools);
+  answer(next(), 200, page({pool("a", 1), pool("b", 2, "x"), pool("c", 3, "y"), pool("d", 4, "z")}, "10"));
+  const std::vector<Fault> all = faults;
+  ASSERT_EQ(all.size(), 3U);
+  say(event("MODIFIED", pool("a", 11, "nonsense")));
+  say(event("MODIFIED", pool("a", 12)));  // as it was before: no change, and readable again
+  ASSERT_EQ(faults.size(), 4U);
+  EXPECT_EQ(mended, std::vector<Fault>{faults[3]});
+  say(event("DELETED", pool("b", 13, "x")));  // never readable
+  say(event("MODIFIED", pool("c", 14, "w")));
+  EXPECT_EQ(mended, (std::vector<Fault>{faults[3], all[0], all[1]}));
+  EXPECT_EQ(faults.size(), 5U) << "wrong in another way";
+  say(event("ERROR", R"({"code":410})"));
+  answer(next(), 200, page({pool("a", 12), pool("d", 15)}, "40"));
+  EXPECT_EQ(mended, (std::vector<Fault>{faults[3], all[0], all[1], all[2], faults[4]}));
+}
+
+TEST_F(KubeSourceTest, AListThatIsAllowedAgainIsSaid) {
+  open({}, kPools);
+  answer(next(), 403, R"({"message":"forbidden"})");
+  answer(next(), 403, R"({"message":"forbidden, by others"})");
+  ASSERT_EQ(faults.size(), 2U);
+  EXPECT_EQ(mended, std::vector<Fault>{faults[0]});
+  answer(next(), 200, page({}, "10"));
+  EXPECT_EQ(mended, faults);
+}
+
+TEST_F(KubeSourceTest, StatusObjectsGoToTheOwnNamespace) {
+  KubeOptions options;
+  options.ns = "lb";
+  options.reporting.component = "fairlead-speaker";
+  open(options, kPools);
+  answer(next(), 200, page({}, "10"));
+  source->write({"l2-web", {{"node", "a"}}, L2Status{"a", "web", "default", {}}}, nullptr);
+  EXPECT_EQ(next().request.path, "/apis/fairlead.io/v1/namespaces/lb/servicel2statuses/l2-web?fieldManager=fairlead-speaker&force=true&timeout=4s");
+  source->remove(StatusKind::configuration_state, "speaker-a", nullptr);
+  EXPECT_EQ(next().request.path, "/apis/fairlead.io/v1/namespaces/lb/configurationstates/speaker-a?timeout=4s");
 }
 
 TEST_F(KubeSourceTest, SpeakersAskForProxiedServicesOnly) {

@@ -65,7 +65,7 @@ class FolderTest : public testing::Test {
                 else objects.erase(c.key);
               }
             },
-            [this] { ++synced; }, [this](const Fault& f) { faults.push_back(f); }};
+            [this] { ++synced; }, [this](const Fault& f) { faults.push_back(f); }, [this](const Fault& f) { mended.push_back(f); }};
   }
   void start(FolderOptions options = {}) {
     options.dir = dir.string();
@@ -115,7 +115,7 @@ class FolderTest : public testing::Test {
   std::unique_ptr<Source> source;
   std::map<api::Key, api::Object> objects;
   std::vector<std::string> seen;
-  std::vector<Fault> faults;
+  std::vector<Fault> faults, mended;
   int synced = 0;
   int batches = 0;
   int markers = 0;
@@ -594,6 +594,52 @@ TEST_F(FolderTest, ASourceMayEndWhileThingsAreUnderWay) {
   put("a.yaml", service("web", 81));
   source.reset();
   until([] { return false; }, milliseconds(20));
+}
+
+TEST_F(FolderTest, StatusObjectsAreWholeFilesThatNobodyReadsBack) {
+  put("web.yaml", service("web"));
+  start({.dir = "", .ns = "lb"});
+  int done = 0;
+  const auto count = [&](const Result<void>& r) { done += r ? 1 : 100; };
+  source->write({"l2-web", {{"node", "a"}}, L2Status{"a", "web", "default", {"eth0"}}}, count);
+  source->write({"l2-db", {{"node", "b"}}, L2Status{"b", "db", "default", {}}}, count);
+  source->write({"bgp-web", {{"node", "a"}}, BgpStatus{"a", "web", "default", {"tor", "tor2"}}}, nullptr);
+  ASSERT_TRUE(until([&] { return done == 2; }));
+  EXPECT_EQ(get(".status/ServiceL2Status/lb/l2-web.yaml"),
+            "apiVersion: fairlead.io/v1\nkind: ServiceL2Status\nmetadata:\n  labels:\n    fairlead.io/node: a\n  name: l2-web\n  namespace: lb\n"
+            "status:\n  interfaces:\n    - name: eth0\n  node: a\n  serviceName: web\n  serviceNamespace: default\n");
+  std::optional<std::vector<std::string>> names;
+  source->list(StatusKind::service_l2_status, "node", "a", [&](Result<std::vector<std::string>> r) { names = *r; });
+  ASSERT_TRUE(until([&] { return names.has_value(); }));
+  EXPECT_EQ(*names, std::vector<std::string>{"l2-web"});
+  source->remove(StatusKind::service_l2_status, "l2-web", count);
+  source->remove(StatusKind::service_l2_status, "never", count);
+  ASSERT_TRUE(until([&] { return done == 4; }));
+  EXPECT_FALSE(fs::exists(dir / ".status/ServiceL2Status/lb/l2-web.yaml"));
+  EXPECT_TRUE(fs::exists(dir / ".status/ServiceL2Status/lb/l2-db.yaml"));
+  source->write({"../web", {}, BgpStatus{"a", "web", "default", {}}}, count);
+  ASSERT_TRUE(until([&] { return done == 104; })) << "refused";
+  settle();
+  EXPECT_TRUE(faults.empty());
+  EXPECT_EQ(batches, 2) << "the Service, and the marker";
+  for (const auto& entry : fs::recursive_directory_iterator(dir / ".status")) EXPECT_NE(entry.path().extension(), ".tmp");
+}
+
+TEST_F(FolderTest, WhatIsReadableAgainOrGoneIsSaid) {
+  put("a.yaml", service("web") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: [{port: 99999}]}\n");
+  put("b.yaml", service("web", 81));
+  put("c.yaml", "kind: [\n");
+  start();
+  ASSERT_EQ(faults.size(), 3U);
+  put("a.yaml", service("other"));
+  ASSERT_TRUE(until([&] { return mended.size() == 2; })) << "the field, and the duplicate";
+  fs::remove(dir / "c.yaml");
+  ASSERT_TRUE(until([&] { return mended.size() == 3; }));
+  std::set<std::string> told, untold;
+  for (const Fault& f : faults) told.insert(f.where + f.object + f.what);
+  for (const Fault& f : mended) untold.insert(f.where + f.object + f.what);
+  EXPECT_EQ(told, untold) << "word for word";
+  EXPECT_EQ(faults.size(), 3U);
 }
 
 }  // namespace
