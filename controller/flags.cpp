@@ -1,6 +1,7 @@
 #include "controller/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 
 #include "proto/api/parse.h"
@@ -16,6 +17,19 @@ std::optional<core::PortRange> parse_ports(std::string_view text) {
   const auto last = std::from_chars(first.ptr + 1, end, out.last);
   if (last.ec != std::errc() || last.ptr != end || out.first == 0 || out.last < out.first) return std::nullopt;
   return out;
+}
+
+/// Of a Service, a namespace, a Secret: what stands in a certificate and in paths.
+bool is_label(std::string_view text) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= 63 && is_plain(text.front()) && is_plain(text.back()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return is_plain(c) || c == '-'; });
+}
+
+std::optional<kube::Name> parse_name(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos || !is_label(text.substr(0, slash)) || !is_label(text.substr(slash + 1))) return std::nullopt;
+  return kube::Name{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
 }
 
 }  // namespace
@@ -68,6 +82,26 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
       ->type_name("DURATION");
   app.add_option("--metrics-address", flags.metrics_address, "Where /metrics and /healthz are shown, like :7481 (default nowhere)")
       ->type_name("[ADDRESS]:PORT");
+  std::string service = "fairlead-system/fairlead-webhook";
+  flags.webhook.secret = "fairlead-webhook-cert";
+  flags.webhook.configuration = "fairlead-webhook";
+  auto* const webhook = app.add_option("--webhook-address", flags.webhook.address,
+                                       "Where the API server's admission reviews are answered, like :9443 (default nowhere); "
+                                       "not with --manifests, where nobody asks")
+                            ->type_name("[ADDRESS]:PORT")
+                            ->excludes(folder);
+  app.add_option("--webhook-cert-dir", flags.webhook.cert_dir,
+                 "tls.crt and tls.key of the webhook, kept by somebody else and read again when they change (default: the Secret, "
+                 "kept by the controller)")
+      ->type_name("DIR")
+      ->needs(webhook);
+  app.add_option("--webhook-service", service, "The Service that the API server asks; the Secret is in its namespace")
+      ->type_name("NAMESPACE/NAME")
+      ->capture_default_str();
+  app.add_option("--webhook-secret", flags.webhook.secret, "Where the certificate is kept")->type_name("NAME")->capture_default_str();
+  app.add_option("--webhook-configuration", flags.webhook.configuration, "The ValidatingWebhookConfiguration that is told whom to trust")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error (default info, with --show warn)")
       ->type_name("LEVEL");
   app.set_version_flag("--version", "fairlead-controller " FAIRLEAD_VERSION);
@@ -104,6 +138,10 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
     if (!duration || *duration < Duration::zero()) return bad("--hold-down: \"" + hold_down + "\" is no duration like 30s or 5m");
     flags.hold_down = *duration;
   }
+  if (flags.is_once || flags.is_show) flags.webhook.address.clear();  // over before anybody could ask
+  const auto named = parse_name(service);
+  if (!named) return bad("--webhook-service: \"" + service + "\" is no NAMESPACE/NAME like fairlead-system/fairlead-webhook");
+  flags.webhook.service = *named;
   if (flags.log_level.empty()) flags.log_level = flags.is_show ? "warn" : "info";
   return flags;
 }

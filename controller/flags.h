@@ -12,6 +12,13 @@
 
 namespace fairlead::controller {
 
+struct WebhookFlags {
+  std::string address;   // "": none
+  std::string cert_dir;  // "": the Secret
+  kube::Name service;
+  std::string secret, configuration;
+};
+
 struct Flags {
   runtime::SourceFlags source;
   bool is_once = false;
@@ -21,6 +28,7 @@ struct Flags {
   std::string lb_class;
   Duration hold_down{};
   std::string metrics_address;  // where /metrics is shown; "": nowhere
+  WebhookFlags webhook;
   std::string log_level;  // as given; else info, or warn with --show, whose output is for people
 };
 

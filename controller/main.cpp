@@ -11,6 +11,7 @@
 #include "controller/report/metrics.h"
 #include "controller/report/reporter.h"
 #include "controller/report/table.h"
+#include "controller/webhook/endpoint.h"
 #include "proto/base/log.h"
 #include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
@@ -41,6 +42,7 @@ class Controller {
         is_once_(flags.is_once),
         is_show_(flags.is_show),
         metrics_address_(flags.metrics_address),
+        config_namespace_(flags.source.group == api::Group::metallb ? flags.source.metallb_namespace() : ""),
         config_{.allocates_cluster_ips = source.allocates_cluster_ips(),
                 .service_cidrs = flags.service_cidrs,
                 .node_ports = flags.node_ports,
@@ -50,7 +52,7 @@ class Controller {
         feed_(loop, source,
               {[this] { pass(); }, [this] { on_synced(); }, [this](const api::Key& key) { reporter_.forget(key); },
                [this](const runtime::Fault& fault) { on_fault(fault); }},
-              flags.source.group == api::Group::metallb ? flags.source.metallb_namespace() : ""),
+              config_namespace_),
         reporter_(loop, source, [this] { feed_.mark_dirty(); }, flags.source.group),
         wake_timer_(loop, [this] { feed_.mark_dirty(); }),
         lease_timer_(loop, [this] {
@@ -58,9 +60,21 @@ class Controller {
               fail("another fairlead-controller holds the lease \"controller\": stop it, or run without --once"));
         }) {}
 
+  /// The source is one that has an API server.
+  void open_webhook(runtime::WebhookApi& api, const WebhookFlags& flags) {
+    webhook::Options options{.address = flags.address,
+                             .cert_dir = flags.cert_dir,
+                             .names = {flags.service, flags.secret, flags.configuration},
+                             .judging = {api::Rules::of(config_.group), config_namespace_}};
+    webhook_.emplace(loop_, api, std::move(options),
+                     webhook::Endpoint::Handlers{[this] { return configuration(); },
+                                                 [this](const webhook::Review& r) { metrics_.reviewed(r.kind, name(r.verdict)); }});
+  }
+
   void start() {
     feed_.start();
     if (is_show_) return;
+    if (webhook_) webhook_->start();
     metrics_.set_leading(false);
     reporter_.watch_writes([this](std::string_view failure) { metrics_.written(failure); });
     server_.emplace(loop_, metrics_address_, runtime::MetricsServer::Handlers{.metrics = [this] { return metrics_.text(); }});
@@ -70,6 +84,14 @@ class Controller {
   }
 
  private:
+  /// Null before everything is known.
+  const api::ConfigSet* configuration() {
+    if (!is_synced_) return nullptr;
+    const std::uint64_t now = feed_.objects().configuration;
+    if (!configuration_ || std::exchange(configuration_of_, now) != now) configuration_ = feed_.objects().config_set();
+    return &*configuration_;
+  }
+
   void on_synced() {
     is_synced_ = true;
     if (!is_show_) return;
@@ -82,6 +104,7 @@ class Controller {
     leads_ = leads;
     metrics_.set_leading(leads);
     log::info(leads ? "leader" : "standby", {{"lease", "controller"}});
+    if (webhook_) webhook_->set_leading(leads);
     lease_timer_.cancel();
     if (!leads) {
       memory_ = {};  // what somebody else does meanwhile is not known
@@ -133,6 +156,7 @@ class Controller {
   const bool is_once_;
   const bool is_show_;
   const std::string metrics_address_;
+  const std::string config_namespace_;  // metallb.io mode: where the custom objects count
   const core::Config config_;
   bool leads_ = false;
   bool has_invalid_ = false;
@@ -144,6 +168,9 @@ class Controller {
   report::Reporter reporter_;
   report::Metrics metrics_;
   std::optional<runtime::MetricsServer> server_;
+  std::optional<webhook::Endpoint> webhook_;
+  std::optional<api::ConfigSet> configuration_;  // as the webhook was last asked about it
+  std::uint64_t configuration_of_ = 0;
   runtime::Timer wake_timer_;
   runtime::Timer lease_timer_;
 };
@@ -162,6 +189,11 @@ int run(const Flags& flags) {
       **loop, flags.source, {.name = "fairlead-controller", .writes_per_second = 400, .write_burst = 800});
   if (!source) return fail(source.error().what);
   Controller controller(**loop, **source, flags);
+  if (!flags.webhook.address.empty()) {
+    runtime::WebhookApi* const api = (*source)->webhook_api();
+    if (api == nullptr) return fail("--webhook-address: nobody asks a webhook about the manifests of a folder");
+    controller.open_webhook(*api, flags.webhook);
+  }
   controller.start();
   return (*loop)->run();
 }

@@ -18,6 +18,7 @@ const Metric kWait{"fairlead_service_assign_seconds", Type::histogram,
 const Metric kQueue{"fairlead_write_queue", Type::gauge, "Services with a write that is not shown yet"};
 const Metric kWrites{"fairlead_writes_total", Type::counter, "Writes of Services that succeeded"};
 const Metric kFailures{"fairlead_write_errors_total", Type::counter, "Writes of Services that failed, by what the answer meant"};
+const Metric kReviews{"fairlead_webhook_reviews_total", Type::counter, "Admission reviews, by kind of object and verdict"};
 
 }  // namespace
 
@@ -26,6 +27,10 @@ void Metrics::set_leading(bool leads) { registry_.set(kLeading, {}, leads ? 1 : 
 void Metrics::written(std::string_view failure) {
   if (failure.empty()) return registry_.add(kWrites, {});
   registry_.add(kFailures, {{"reason", std::string(failure)}});
+}
+
+void Metrics::reviewed(std::string_view kind, std::string_view verdict) {
+  registry_.add(kReviews, {{"kind", std::string(kind.empty() ? "other" : kind)}, {"verdict", std::string(verdict)}});
 }
 
 void Metrics::passed(const core::Snapshot& snapshot, const core::Decisions& decisions, std::size_t queued, TimePoint now) {

@@ -18,6 +18,8 @@ class Metrics {
   void passed(const core::Snapshot& snapshot, const core::Decisions& decisions, std::size_t queued, TimePoint now);
   /// A write was answered: Errc's name, or "" for success.
   void written(std::string_view failure);
+  /// The webhook judged an object: "" for what is none of ours.
+  void reviewed(std::string_view kind, std::string_view verdict);
 
   std::string text() const { return registry_.text(); }
 

@@ -81,21 +81,25 @@ class HttpServer::Connection {
   bool is_idle() const { return !parser_->got_some() && out_.empty() && in_.empty(); }
 
  private:
-  void next_request();
+  void next_request(Duration within);
   void watch_for(std::uint32_t events);
   void read();
   void parse();
   void answer(const HttpResponse& response, bool is_head);
   void refuse(http::status status);
   void write();
+  void send_some();
   void drop();
 
   State& server_;
   Fd fd_;
-  std::string in_;
+  std::optional<TlsSession> tls_;
+  std::string in_;  // plain
   std::optional<http::request_parser<http::string_body>> parser_;
-  std::string out_;
+  std::string out_;  // as it goes out
   std::size_t sent_ = 0;
+  bool is_waiting_ = false;    // for the next request, after an answer
+  bool is_answering_ = false;  // else what goes out is TLS's own
   bool keeps_ = false;  // the connection, after this answer
   std::uint32_t watched_ = 0;
   bool is_dropped_ = false;
@@ -107,28 +111,33 @@ struct HttpServer::State {
   Loop& loop;
   Handler handler;
   HttpLimits limits;
+  const TlsIdentity* tls;
   Fd listener;
   Loop::Watch watch;
   std::list<std::unique_ptr<Connection>> connections{};  // oldest first
   std::shared_ptr<char> alive = std::make_shared<char>();
+  std::string told{};  // of TLS, last
+  TimePoint told_at{};
 
   void accept();
+  void tell(const Error& error);
   bool make_room();
   void drop(const Connection* which);
 };
 
 HttpServer::Connection::Connection(State& server, Fd fd)
     : server_(server), fd_(std::move(fd)), deadline_(server.loop, [this] { drop(); }) {
-  next_request();
+  if (server.tls != nullptr) tls_.emplace(*server.tls);
+  next_request(server.limits.patience);
   watch_for(EPOLLIN);
 }
 
-void HttpServer::Connection::next_request() {
+void HttpServer::Connection::next_request(Duration within) {
   parser_.emplace();
   parser_->eager(true);
   parser_->header_limit(static_cast<std::uint32_t>(server_.limits.header_bytes));
   parser_->body_limit(server_.limits.body_bytes);
-  deadline_.arm(server_.limits.patience);
+  deadline_.arm(within);
 }
 
 void HttpServer::Connection::watch_for(std::uint32_t events) {
@@ -143,12 +152,26 @@ void HttpServer::Connection::read() {
   const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return drop();
-  in_.append(buffer, static_cast<std::size_t>(n));
-  parse();
+  const std::string_view bytes(buffer, static_cast<std::size_t>(n));
+  if (!tls_) {
+    in_.append(bytes);
+    return parse();
+  }
+  const auto fed = tls_->feed(bytes, in_);
+  out_ = tls_->take_wire();
+  sent_ = 0;
+  if (!fed) {
+    server_.tell(fed.error());
+    send_some();  // an alert
+    return drop();
+  }
+  if (tls_->is_ended() && in_.empty()) return drop();
+  out_.empty() ? parse() : write();
 }
 
 void HttpServer::Connection::parse() {
   if (in_.empty()) return;
+  if (std::exchange(is_waiting_, false)) deadline_.arm(server_.limits.patience);
   boost::system::error_code error;
   const std::size_t used = parser_->put(boost::asio::buffer(in_), error);
   in_.erase(0, used);
@@ -188,22 +211,44 @@ void HttpServer::Connection::answer(const HttpResponse& response, bool is_head) 
   for (const auto& [name, value] : response.headers) out_ += name + ": " + value + "\r\n";
   out_ += keeps_ ? "\r\n" : "Connection: close\r\n\r\n";
   if (!is_head) out_ += response.body;
+  if (tls_) {
+    const auto sealed = tls_->seal(out_);
+    if (sealed && !keeps_) tls_->close();
+    out_ = tls_->take_wire();
+    if (!sealed) {
+      server_.tell(sealed.error());
+      return drop();
+    }
+  }
   sent_ = 0;
+  is_answering_ = true;
   deadline_.arm(server_.limits.patience);
   write();
 }
 
-void HttpServer::Connection::write() {
+/// As much as the socket takes now.
+void HttpServer::Connection::send_some() {
   while (sent_ < out_.size()) {
     const ssize_t n = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return watch_for(EPOLLOUT);
+    if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) return drop();
     sent_ += static_cast<std::size_t>(n);
   }
+}
+
+void HttpServer::Connection::write() {
+  send_some();
+  if (is_dropped_) return;
+  if (sent_ < out_.size()) return watch_for(EPOLLOUT);
   out_.clear();
+  if (!std::exchange(is_answering_, false)) {
+    watch_for(EPOLLIN);
+    return parse();
+  }
   if (!keeps_) return drop();
-  next_request();
+  is_waiting_ = true;
+  next_request(server_.limits.idle.value_or(server_.limits.patience));
   watch_for(EPOLLIN);
   // What came behind the request: in a turn of its own, so that a long pipeline keeps nobody waiting.
   if (in_.empty()) return;
@@ -230,6 +275,16 @@ void HttpServer::State::drop(const Connection* which) {
   connections.remove_if([&](const auto& c) { return c.get() == which; });
 }
 
+/// A client that refuses our certificate is the user's business; somebody who sends garbage may do it all day.
+void HttpServer::State::tell(const Error& error) {
+  constexpr Duration kPause = std::chrono::seconds(10);
+  const TimePoint now = loop.now();
+  if (error.what == told || (!told.empty() && now - told_at < kPause)) return;
+  told = error.what;
+  told_at = now;
+  log::warn("tls_refused", {{"what", error.what}});
+}
+
 /// False when everybody is busy.
 bool HttpServer::State::make_room() {
   if (connections.size() < limits.connections) return true;
@@ -245,6 +300,7 @@ void HttpServer::State::accept() {
   for (int i = 0; i < 16; ++i) {  // others have their turn
     Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
+    if (tls != nullptr && !tls->is_ready()) continue;
     if (make_room()) connections.push_back(std::make_unique<Connection>(*this, std::move(fd)));
   }
 }
@@ -252,12 +308,13 @@ void HttpServer::State::accept() {
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpServer::~HttpServer() = default;
 
-Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, std::string_view where, Handler handler, HttpLimits limits) {
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, std::string_view where, Handler handler, HttpLimits limits,
+                                                       const TlsIdentity* tls) {
   const auto address = parse_where(where);
   if (!address) return address.error();
   auto listener = open_listener(*address, where);
   if (!listener) return listener.error();
-  auto state = std::unique_ptr<State>(new State{loop, std::move(handler), limits, *std::move(listener), {}});
+  auto state = std::unique_ptr<State>(new State{loop, std::move(handler), limits, tls, *std::move(listener), {}});
   state->watch = loop.watch(state->listener.get(), EPOLLIN, [s = state.get()](std::uint32_t) { s->accept(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }

@@ -17,6 +17,7 @@
 #include "proto/kube/watch.h"
 #include "proto/runtime/backoff.h"
 #include "proto/runtime/kube_statuses.h"
+#include "proto/runtime/kube_webhook.h"
 #include "proto/runtime/object_codec.h"
 #include "proto/runtime/quiet.h"
 #include "proto/runtime/state_file.h"
@@ -414,6 +415,7 @@ class KubeSource final : public Source {
         bucket_(options_.writes_per_second, options_.write_burst),
         statuses_({.group = options_.group, .ns = own_namespace(), .manager = options_.reporting.component, .owner = options_.owner},
                   {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
+        webhook_({*client_, quiet_, [this] { return may_write(); }, [this](std::function<void()> task) { later(std::move(task)); }}),
         write_timer_(loop, [this] { pump(); }),
         event_timer_(loop, [this] { flush_events(); }),
         restore_timer_(loop, [this] { restore(); }),
@@ -480,6 +482,7 @@ class KubeSource final : public Source {
   }
 
   bool allocates_cluster_ips() const override { return false; }
+  WebhookApi* webhook_api() override { return &webhook_; }
 
  private:
   struct Job {
@@ -939,6 +942,7 @@ class KubeSource final : public Source {
   std::size_t in_flight_ = 0;
   bool is_pump_posted_ = false;
   KubeStatuses statuses_;
+  KubeWebhook webhook_;
 
   EventLimiter events_;
   std::deque<EventWrite> waiting_events_;

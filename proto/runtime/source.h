@@ -11,6 +11,7 @@
 #include "proto/api/objects.h"
 #include "proto/base/result.h"
 #include "proto/runtime/status_object.h"
+#include "proto/runtime/webhook_api.h"
 
 namespace fairlead::runtime {
 
@@ -86,6 +87,9 @@ class Source {
 
   /// True where cluster addresses and node ports are the controller's to allocate (folder mode).
   virtual bool allocates_cluster_ips() const = 0;
+
+  /// For an admission webhook; null where no API server calls one (folder mode).
+  virtual WebhookApi* webhook_api() { return nullptr; }
 };
 
 }  // namespace fairlead::runtime

@@ -13,8 +13,10 @@ SETS = {
     "defaults": ["--set", "apiServer.endpoints={192.0.2.10:6443,[2001:db8::10]:6443}"],
     "all-set": ["-f", str(GOLDEN / "all-set.values.yaml")],
     "cleanup": ["--set", "cleanup=true"],
+    "webhook": ["--set", "webhook.enabled=true,apiServer.endpoints={192.0.2.10:6443}"],
     "metallb": ["--set", "apiGroup=metallb.io,metallbNamespace=metallb-system,bgp.enabled=true,apiServer.endpoints={192.0.2.10:6443}"],
 }
+KINDS = {"ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "bfdprofiles", "communities"}
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +120,57 @@ def test_without_a_cluster_to_ask_and_without_endpoints_nothing_is_made_up(helm)
     assert "--api-server" not in render(helm)
 
 
+def test_the_webhook_is_asked_about_all_kinds_and_told_nothing_by_chance(helm):
+    assert render(helm, *SETS["webhook"]) == render(helm, *SETS["webhook"])
+    assert not any("webhook" in name for _, name in objects(helm)), "off by default"
+    assert not any("webhook" in name for _, name in objects(helm, *SETS["webhook"], "--set", "cleanup=true"))
+    found = objects(helm, *SETS["webhook"])
+    service, = (o for (kind, _), o in found.items() if kind == "Service")
+    hooks = found["ValidatingWebhookConfiguration", "fairlead-webhook"]["webhooks"]
+    assert {r for h in hooks for r in h["rules"][0]["resources"]} == KINDS and len(hooks) == len(KINDS)
+    assert len({h["name"] for h in hooks}) == len(hooks)
+    for h in hooks:
+        operations = ["CREATE", "UPDATE"] + ["DELETE"] * (h["rules"][0]["resources"] == ["bfdprofiles"])
+        assert h["rules"] == [{"apiGroups": ["fairlead.io"], "apiVersions": ["v1"], "operations": operations,
+                               "resources": h["rules"][0]["resources"], "scope": "Namespaced"}]
+        assert h["clientConfig"] == {"service": {"name": service["metadata"]["name"], "namespace": "fairlead-system", "path": "/validate", "port": 443}}
+        assert (h["failurePolicy"], h["sideEffects"], h["timeoutSeconds"]) == ("Ignore", "None", 5)
+    container = found["Deployment", "fairlead-controller"]["spec"]["template"]["spec"]["containers"][0]
+    assert service["spec"]["ports"][0]["targetPort"] in [p["name"] for p in container["ports"]]
+    assert "--webhook-service=fairlead-system/fairlead-webhook" in container["args"]
+    assert not any(kind == "Secret" for kind, _ in found), "what the chart does not name it does not undo"
+
+
+def test_the_webhook_may_write_its_own_secret_and_configuration_only(helm):
+    default, found = objects(helm, *SETS["defaults"]), objects(helm, *SETS["webhook"])
+    more = {key: o["rules"] for key, o in found.items() if key[0] in ("Role", "ClusterRole") and o.get("rules") != default.get(key, {}).get("rules")}
+    assert more == {
+        ("Role", "fairlead-webhook"): [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["fairlead-webhook-cert"],
+                                        "verbs": ["get", "create", "patch"]}],
+        ("ClusterRole", "fairlead-webhook"): [{"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
+                                               "resourceNames": ["fairlead-webhook"], "verbs": ["get", "patch"]}]}
+
+
+def test_cert_manager_makes_the_certificate_and_the_controller_gets_no_right(helm):
+    values = [*SETS["webhook"], "--set", "webhook.certManager.enabled=true"]
+    found = objects(helm, *values)
+    assert not any(kind in ("Role", "ClusterRole") and "webhook" in name for kind, name in found)
+    certificate = found["Certificate", "fairlead-webhook"]
+    assert certificate["spec"]["dnsNames"] == ["fairlead-webhook.fairlead-system.svc", "fairlead-webhook.fairlead-system.svc.cluster.local"]
+    assert certificate["spec"]["issuerRef"]["name"] == found["Issuer", "fairlead-webhook"]["metadata"]["name"]
+    annotations = found["ValidatingWebhookConfiguration", "fairlead-webhook"]["metadata"]["annotations"]
+    assert annotations["cert-manager.io/inject-ca-from"] == "fairlead-system/fairlead-webhook"
+    spec = found["Deployment", "fairlead-controller"]["spec"]["template"]["spec"]
+    volume, = spec["volumes"]
+    assert volume["secret"] == {"secretName": certificate["spec"]["secretName"], "optional": True}
+    mount, = spec["containers"][0]["volumeMounts"]
+    assert mount["name"] == volume["name"] and f"--webhook-cert-dir={mount['mountPath']}" in spec["containers"][0]["args"]
+
+
 @pytest.mark.parametrize("wrong", ["apiServer.endpoints={192.0.2.10}", "apiServer.endpoints={2001:db8::10:6443}", "logLevel=loud",
                                    "dataplane.mode=fast", "image.pullPolicy=Maybe", "controller.replicas=0", "speakers.x=1",
-                                   "dataplane.clusterCIDRs={10.244.0.0}", "apiGroup=example.com", "metallbNamespace=A_b"])
+                                   "dataplane.clusterCIDRs={10.244.0.0}", "apiGroup=example.com", "metallbNamespace=A_b",
+                                   "webhook.failurePolicy=Maybe", "webhook.port=443"])
 def test_wrong_values_are_refused(helm, wrong):
     command = [STATE / "bin/helm", "template", "x", CHART, "--kube-version", "1.34.0", "--set", wrong]
     done = subprocess.run(command, capture_output=True, text=True)

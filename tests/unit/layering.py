@@ -24,7 +24,7 @@ from xml.sax.saxutils import quoteattr
 
 ROOT = Path(__file__).resolve().parents[2]
 TREES = ("proto", "speaker", "controller")
-SHELLS = {"speaker": {"feed", "report", "l2", "bgp", "nft", "link", "peers"}, "controller": {"feed", "report"}}
+SHELLS = {"speaker": {"feed", "report", "l2", "bgp", "nft", "link", "peers"}, "controller": {"feed", "report", "webhook"}}
 TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "speaker", "controller", "proto", "tests", "examples", "helm"}
 
 # A library stays in these folders: (beginning of the include, name, folders).

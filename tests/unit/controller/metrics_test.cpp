@@ -81,5 +81,13 @@ TEST(ControllerMetrics, WritesFailuresAndTheLease) {
   EXPECT_THAT(m.text(), HasSubstr("fairlead_controller_leader 0\n"));
 }
 
+TEST(ControllerMetrics, ReviewsByKindAndVerdict) {
+  Metrics m;
+  m.reviewed("BGPPeer", "refused");
+  m.reviewed("", "allowed");
+  EXPECT_THAT(m.text(), HasSubstr("fairlead_webhook_reviews_total{kind=\"BGPPeer\",verdict=\"refused\"} 1\n"));
+  EXPECT_THAT(m.text(), HasSubstr("fairlead_webhook_reviews_total{kind=\"other\",verdict=\"allowed\"} 1\n"));
+}
+
 }  // namespace
 }  // namespace fairlead::controller::report
