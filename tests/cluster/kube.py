@@ -511,7 +511,7 @@ class Installed:
         kube = self.kubernetes
         kube.helm("uninstall", "fairlead", "--namespace", NAMESPACE, check=False)
         kube.kubectl("delete", "--ignore-not-found", "-f", CHART / "crds", timeout=180)
-        wait_until(lambda: not kube.pods("speaker") and not kube.pods("controller"), 60, "the pods are gone")
+        kube.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=120)
         for node in self.nodes.values():
             for table in node.tables():
                 if table.startswith("fairlead-"):

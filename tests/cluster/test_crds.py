@@ -192,9 +192,9 @@ def made(kind, fields, name="case"):
 
 @pytest.fixture(scope="module")
 def api(kubernetes):
-    """With the definitions, in the way that Helm makes them and in no other."""
-    kubernetes.kubectl("create", "-f", CHART / "crds") if kubernetes.api.call("GET", "/apis/fairlead.io/v1")[0] == 404 else \
-        kubernetes.kubectl("apply", "--server-side", "--force-conflicts", "-f", CHART / "crds")
+    """With the definitions, made as Helm makes them."""
+    kubernetes.kubectl("delete", "--ignore-not-found", "-f", CHART / "crds", timeout=60)  # others may have left some
+    kubernetes.kubectl("create", "-f", CHART / "crds")
     kubernetes.kubectl("create", "namespace", NAMESPACE, check=False)
     wait_until(lambda: all(kubernetes.api.call("GET", collection_of(custom(kind, "x")))[0] == 200 for kind in BASE), 20, "the definitions")
     yield kubernetes.api

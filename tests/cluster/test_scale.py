@@ -10,7 +10,7 @@ import time
 import pytest
 from kube import FULL, NAMESPACE, Installed, Shown, addresses, custom, in_parallel, is_ready, judged, wait_until
 
-PLAIN, WITH_PORTS, KILLS = (5000, 2700, 10) if FULL else (500, 200, 2)  # 2,768 node ports are there
+PLAIN, WAITING, WITH_PORTS, KILLS = (5000, 2000, 2700, 10) if FULL else (500, 500, 200, 2)  # 2,768 node ports are there
 PLACE = "scale"  # the namespace of the Services
 POOL = ("10.64.0.0/18", "fd64::/64")
 
@@ -67,6 +67,31 @@ def test_thousands_of_services_at_once(scale):
     usage(scale, mark, f"{PLAIN} Services")
 
 
+def test_all_that_wait_get_addresses_when_their_pool_comes(scale):
+    """However slow the API server is to make Services: so many writes are due at once."""
+    pool = custom("IPAddressPool", "late", addresses=["10.65.0.0/19"], autoAssign=False)
+
+    def wanting(name):
+        obj = load_balancer(name)
+        obj["metadata"]["annotations"] = {"fairlead.io/address-pool": "late"}
+        return obj
+
+    in_parallel(lambda i: scale.api.create(wanting(f"late{i}")), range(WAITING))
+    wait_until(lambda: any(e["reason"] == "AllocationFailed" for e in scale.api.items(f"/api/v1/namespaces/{PLACE}/events?limit=500&fieldSelector=reason=AllocationFailed")),
+               60, "an Event about the pool that is not there")
+    scale.api.create(pool)
+    started = time.monotonic()
+    shown = lambda: len(scale.shown.of("late", PLACE))  # noqa: E731
+    wait_until(lambda: shown() == WAITING, 300, lambda: f"{shown()} of {WAITING} have a status", 0.05)
+    took = time.monotonic() - started
+    print(f"figure {WAITING} addresses written at {WAITING / took:.0f}/s")
+    judged(f"{WAITING} Services that wait: all have addresses after their pool came", took, 20 * WAITING / 5000)
+    history = scale.shown.of("late", PLACE)
+    assert all(len(seen) == 1 for seen in history.values()) and len({seen[0] for seen in history.values()}) == WAITING
+    in_parallel(lambda name: scale.api.delete(load_balancer(name)), history)
+    scale.api.delete(pool)
+
+
 def test_leaders_die_while_services_with_node_ports_are_made(scale):
     """Each death in the middle of writing; a new leader, or the same pod once more, finishes it."""
     mark, gaps = scale.kubernetes.audit_mark(), []
@@ -93,7 +118,7 @@ def test_no_address_ever_changed_or_was_given_twice(scale):
     assert not faults(scale.shown, "plain", PLAIN) and not faults(scale.shown, "port", WITH_PORTS)
     assert not scale.shown.doubled
     services = {s["metadata"]["name"]: s for s in scale.api.items(f"/api/v1/namespaces/{PLACE}/services")}
-    assert {n: addresses(s) for n, s in services.items()} == {n: h[-1] for n, h in scale.shown.of("", PLACE).items()}, "the watch saw all"
+    assert {n: addresses(s) for n, s in services.items()} == {n: h[-1] for n, h in scale.shown.of("p", PLACE).items()}, "the watch saw all"
     assert all("nodePort" not in p for n, s in services.items() if n.startswith("plain") for p in s["spec"]["ports"])
     ports = [p["nodePort"] for n, s in services.items() if n.startswith("port") for p in s["spec"]["ports"]]
     assert len(set(ports)) == WITH_PORTS
