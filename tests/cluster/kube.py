@@ -87,7 +87,7 @@ class Api:
         self.keys = keys
         self._local = threading.local()
 
-    def connection(self, timeout=10):
+    def connection(self, timeout=30):
         context = ssl.create_default_context(cafile=self.keys / "ca.crt")
         context.load_cert_chain(self.keys / "admin.crt", self.keys / "admin.key")
         return http.client.HTTPSConnection(API, 6443, context=context, timeout=timeout)
@@ -542,10 +542,11 @@ class Installed:
 
     def leading_pod(self, seconds=90):
         """(what the Lease names, the pod that this is)"""
-        holder = wait_until(self.leader, seconds, "a leader")
-        pod = next((p for p in self.kubernetes.pods("controller") if p["metadata"]["name"] in holder), None)
-        assert pod, f"the Lease's holder {holder} names no pod"
-        return holder, pod
+        def found():
+            holder = self.leader() or ""
+            return next(((holder, p) for p in self.kubernetes.pods("controller") if p["metadata"]["name"] in holder), None)
+
+        return wait_until(found, seconds, lambda: f"a pod that leads; the Lease names {self.leader()}")
 
 
 if __name__ == "__main__":  # for tests/run.sh: says why cluster tests cannot run here, or fails
