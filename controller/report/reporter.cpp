@@ -100,6 +100,12 @@ const kube::Service& Reporter::expected(const kube::Service& delivered) {
     pending_.erase(found);
     return delivered;
   }
+  if (p.phase == Phase::written && p.due <= loop_.now()) {
+    log::warn("write_not_shown", {{"service", found->first.str()}});
+    stuck_ = "Service " + found->first.str() + " does not show what was written to it";
+    pending_.erase(found);
+    return delivered;
+  }
   // What was refused may be allowed on the object as it is now: it was no LoadBalancer for a moment.
   p.version = delivered.meta.resource_version;
   if (p.phase == Phase::failed && p.is_refused && p.version != p.sent_version) {
@@ -264,30 +270,23 @@ void Reporter::count_busy() {
 
 void Reporter::on_timer() {
   const TimePoint now = loop_.now();
-  bool has_forgotten = false;
-  for (auto at = pending_.begin(); at != pending_.end();) {
-    Pending& p = at->second;
+  bool has_overdue = false;
+  for (auto& [name, p] : pending_) {
     const bool is_due = (p.phase == Phase::failed || p.phase == Phase::written) && p.due <= now;
     if (is_due && p.phase == Phase::written) {
-      log::warn("write_not_shown", {{"service", at->first.str()}});
-      stuck_ = "Service " + at->first.str() + " does not show what was written to it";
-      at = pending_.erase(at);
-      has_forgotten = true;
-      continue;
-    }
-    if (is_due) {
+      has_overdue = true;  // a pass looks at what is there, which may be what was written
+    } else if (is_due) {
       p.phase = Phase::queued;
-      queue_.push_back(at->first);
+      queue_.push_back(name);
     }
-    ++at;
   }
   for (auto& [pool, status] : statuses_) send_status(pool, status);
   count_busy();
   send_queued();
   for (const auto& [name, p] : pending_) {
-    if (p.phase == Phase::failed || p.phase == Phase::written) wake_by(p.due);
+    if ((p.phase == Phase::failed || p.phase == Phase::written) && p.due > now) wake_by(p.due);
   }
-  if (has_forgotten) changed_();
+  if (has_overdue) changed_();
 }
 
 void Reporter::wake_by(TimePoint at) {

@@ -4,7 +4,7 @@
 /// Between a decision and the moment when the source shows it, a pass must not decide again as if nothing had happened:
 /// it could hand the same address out twice. expected() answers a Service as it will be once our writes have landed,
 /// and passes are made over that. A write that fails is tried again (100 ms, doubling to 30 s; 30 s at once where
-/// trying soon cannot help); one that was accepted and is not shown within two seconds is forgotten, and the next pass
+/// trying soon cannot help); one that was accepted and is not shown to a pass two seconds later is forgotten, and that pass
 /// decides anew.
 ///
 /// The same Event (object, reason, message) is not told twice in a row, and a problem that stands is told once. A pool's

@@ -26,17 +26,21 @@ std::optional<EventWrite> EventLimiter::add(const api::Key& about, EventType typ
   series.write.type = type;
   series.write.message = message;
   series.seen = now;
-  series.is_pending = now - series.written < kEvery;
-  if (series.is_pending) return std::nullopt;
+  const bool is_early = now - series.written < kEvery;
+  pending_ += static_cast<std::size_t>(is_early) - static_cast<std::size_t>(series.is_pending);
+  series.is_pending = is_early;
+  if (is_early) return std::nullopt;
   series.written = now;
   return series.write;
 }
 
 std::vector<EventWrite> EventLimiter::due(TimePoint now) {
   std::vector<EventWrite> out;
+  if (pending_ == 0) return out;
   for (auto& [key, series] : series_) {
     if (!series.is_pending || now - series.written < kEvery) continue;
     series.is_pending = false;
+    --pending_;
     series.written = now;
     out.push_back(series.write);
   }
@@ -45,6 +49,7 @@ std::vector<EventWrite> EventLimiter::due(TimePoint now) {
 
 std::optional<TimePoint> EventLimiter::next() const {
   std::optional<TimePoint> out;
+  if (pending_ == 0) return out;
   for (const auto& [key, series] : series_) {
     if (!series.is_pending) continue;
     const TimePoint at = series.written + kEvery;
@@ -53,11 +58,13 @@ std::optional<TimePoint> EventLimiter::next() const {
   return out;
 }
 
-/// When there is no room: at most once a second, since it looks at all of them.
+/// When there is no room: what is old; at most once a second, since it looks at all of them. Then what is not worth a warning.
 void EventLimiter::forget(TimePoint now) {
   if (forgot_ && now - *forgot_ < std::chrono::seconds(1)) return;
   forgot_ = now;
   std::erase_if(series_, [&](const auto& entry) { return !entry.second.is_pending && now - entry.second.written >= kEvery; });
+  if (series_.size() < kMost) return;
+  std::erase_if(series_, [](const auto& entry) { return !entry.second.is_pending && entry.second.write.type == EventType::normal; });
 }
 
 }  // namespace fairlead::runtime

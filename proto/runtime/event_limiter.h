@@ -2,6 +2,9 @@
 /// Events without a flood: one (object, reason) is written at most once in ten minutes. What comes between is counted,
 /// and the last message and the count go out with the next write, so that a thousand flaps are a few writes and nothing
 /// is hidden. Pure; time is an argument.
+///
+/// What can be held is bounded. Thousands of Services that get their addresses at once must not take the room of a warning:
+/// where it is full, the series of normal Events of which nothing waits are forgotten (the next of them is told anew).
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -29,7 +32,7 @@ class EventLimiter {
  public:
   static constexpr Duration kEvery = std::chrono::minutes(10);
   static constexpr Duration kForgetAfter = std::chrono::minutes(30);  // of silence: the next is a new series
-  static constexpr std::size_t kMost = 4096;                          // series held; more: new ones are dropped
+  static constexpr std::size_t kMost = 4096;                          // series held; where all of them warn or wait, new ones are dropped
 
   /// What to write now; none: counted, it comes out of due().
   std::optional<EventWrite> add(const api::Key& about, EventType type, std::string_view reason, std::string_view message,
@@ -49,6 +52,7 @@ class EventLimiter {
   };
   void forget(TimePoint now);
   std::map<std::pair<api::Key, std::string>, Series> series_;
+  std::size_t pending_ = 0;  // of series_
   std::optional<TimePoint> forgot_;
 };
 

@@ -61,12 +61,16 @@ struct Held {
   std::string resource_version;
   std::string bytes;
   bool has_annotations = false;
+  bool is_ahead = false;  // from the answer to a write: the watch has yet to bring it
 };
 using HeldMap = std::map<kube::Name, Held>;
 
 void set_resource_version(api::Object& object, const std::string& version) {
   std::visit([&](auto& o) { o.meta.resource_version = version; }, object);
 }
+
+/// Versions are opaque; that a longer or larger number is the newer one is a guess, made only about versions of our own writes.
+bool is_newer(std::string_view version, std::string_view than) { return std::pair(version.size(), version) > std::pair(than.size(), than); }
 
 /// One kind: listed, then watched, for ever.
 class Reflector {
@@ -100,13 +104,18 @@ class Reflector {
       retry_.arm(owner_.quiet.left() + Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
     }
   }
-  /// A write of ours made this version. Versions are opaque; that a longer or larger number is the newer one is a guess
-  /// which costs a conflict when it is wrong.
+  /// A write of ours made this version; a conflict is what it costs if the guess is wrong.
   void advance(const kube::Name& name, const std::string& version) {
     const auto found = held_.find(name);
-    if (found == held_.end()) return;
-    std::string& known = found->second.resource_version;
-    if (std::pair(version.size(), std::string_view(version)) > std::pair(known.size(), std::string_view(known))) known = version;
+    if (found != held_.end() && is_newer(version, found->second.resource_version)) found->second.resource_version = version;
+  }
+  /// What the answer to a write of ours shows. The watch brings it too, and may be seconds behind on a busy server; whoever decides
+  /// in between must not decide as if it had not been written.
+  void show(Arrival arrival) {
+    const auto found = held_.find(arrival.name);
+    if (arrival.fault || found == held_.end() || !is_newer(arrival.resource_version, found->second.resource_version)) return;
+    accept(std::move(arrival));
+    found->second.is_ahead = true;
   }
   /// From the state file, before anything else is known.
   void restore(const std::vector<std::string>& objects) {
@@ -114,7 +123,7 @@ class Reflector {
       auto object = decode(kind_, bytes);
       if (!object) continue;
       const kube::Name name = api::key_of(*object).name;
-      held_[name] = Held{"", bytes, false};
+      held_[name] = Held{"", bytes, false, false};
       if (is_listing_) unseen_.insert(name);
       owner_.changed(Change{{kind_, name}, std::move(object)});
     }
@@ -304,6 +313,8 @@ class Reflector {
     }
     const auto [at, is_new] = held_.try_emplace(arrival.name);
     Held& held = at->second;
+    if (held.is_ahead && is_newer(held.resource_version, arrival.resource_version)) return;  // from before our write
+    held.is_ahead = false;
     const bool is_same = !is_new && held.bytes == arrival.bytes;
     held.resource_version = arrival.resource_version;
     held.has_annotations = arrival.has_annotations;
@@ -681,6 +692,7 @@ class KubeSource final : public Source {
       queue_.pop_front();
       begin(std::move(job));
     }
+    if (queue_.empty()) pump_events();
   }
 
   /// A write that a lease protects starts only while enough of it is left for the write to end in.
@@ -703,14 +715,14 @@ class KubeSource final : public Source {
     if (patch.empty()) return finish(std::move(job.done), {});
     const std::string path = object_path(job.key, options_.group) + "/status?" + std::string(kServerTimeout);
     const bool has_pool = job.service.pool.has_value();
-    send_patch(path, std::move(patch), kJsonPatch, [this, job = std::move(job), has_pool](const Answer& answer) mutable {
+    send_service_patch(path, std::move(patch), kJsonPatch, [this, job = std::move(job), has_pool](const Answer& answer) mutable {
       // The status subresource of a Service takes its annotations too. Should a server ever refuse that, the main
       // resource is patched.
       if (answer.is_success() && has_pool && !shows_pool(answer.body, *job.service.pool, options_.group)) {
         if (!may_write()) return conclude(job, {0, "the lease is not ours for long enough", "", "", {}});
         std::string second = pool_annotation_patch(answer.resource_version, *job.service.pool, options_.group);
         const std::string main = object_path(job.key, options_.group) + "?" + std::string(kServerTimeout);
-        return send_patch(main, std::move(second), kMergePatch, [this, job = std::move(job)](const Answer& last) mutable { conclude(job, last); });
+        return send_service_patch(main, std::move(second), kMergePatch, [this, job = std::move(job)](const Answer& last) mutable { conclude(job, last); });
       }
       conclude(job, answer);
     });
@@ -731,6 +743,11 @@ class KubeSource final : public Source {
       if (reflector->kind() == key.kind) reflector->advance(key.name, version);
     }
   }
+  void show_service(Arrival arrival) {
+    for (const auto& reflector : reflectors_) {
+      if (reflector->kind() == api::Kind::service) return reflector->show(std::move(arrival));
+    }
+  }
 
   void conclude(Job& job, const Answer& answer) {
     Result<void> result;
@@ -738,13 +755,24 @@ class KubeSource final : public Source {
     finish(std::move(job.done), std::move(result));
   }
 
-  void send_patch(std::string path, std::string body, const char* type, std::function<void(const Answer&)> answered) {
+  using Answered = std::function<void(const Answer&)>;
+  void send_patch(std::string path, std::string body, const char* type, Answered answered) {
+    send_patch(std::move(path), std::move(body), type, nullptr, std::move(answered));
+  }
+  /// What it made is delivered like anybody's change, before `answered`.
+  void send_service_patch(std::string path, std::string body, const char* type, Answered answered) {
+    const auto read = [group = options_.group](const Answer& answer) { return read_object(api::Kind::service, kube::parse_json(answer.body), group); };
+    send_patch(std::move(path), std::move(body), type, read, std::move(answered));
+  }
+  void send_patch(std::string path, std::string body, const char* type, std::function<Arrival(const Answer&)> read, Answered answered) {
     ++in_flight_;
     client_->send({ApiRequest::Method::patch, std::move(path), std::move(body), type, kWriteTimeout},
-                  [this, answered = std::move(answered)](ApiReply reply) -> Task {
+                  [this, read = std::move(read), answered = std::move(answered)](ApiReply reply) -> Task {
                     const auto answer = std::make_shared<Answer>(read_answer(std::move(reply)));
-                    return [this, answered, answer] {
+                    const auto shown = answer->is_success() && read ? std::make_shared<Arrival>(read(*answer)) : nullptr;
+                    return [this, answered, answer, shown] {
                       --in_flight_;
+                      if (shown) show_service(std::move(*shown));
                       quiet_.keep(answer->retry_after);
                       answered(*answer);
                       pump();
@@ -764,12 +792,14 @@ class KubeSource final : public Source {
     arm_events();
   }
 
-  /// A storm of Events is no reason to open a connection for each; losing one is no error.
+  /// A storm of Events is no reason to open a connection for each; losing one is no error. What is decided goes first: thousands
+  /// of Services that wait for their addresses do not wait for what is told about the ones before them.
   void send_event(EventWrite write) {
     if (waiting_events_.size() < EventLimiter::kMost) waiting_events_.push_back(std::move(write));
     pump_events();
   }
   void pump_events() {
+    if (!queue_.empty()) return;
     while (!waiting_events_.empty() && events_in_flight_ < kEventsInFlight && quiet_.left() == Duration{} && bucket_.take(loop_.now())) {
       const EventWrite write = std::move(waiting_events_.front());
       waiting_events_.pop_front();

@@ -4,6 +4,7 @@ Times are taken from the API server's answers and from a loop inside the client'
 `docker exec` takes longer than what is measured.
 """
 import collections
+import concurrent.futures
 import contextlib
 import datetime
 import http.client
@@ -24,6 +25,7 @@ STATE = Path(os.environ.get("FAIRLEAD_CLUSTER_DIR") or "/var/tmp/fairlead-cluste
 CHART = ROOT / "helm/fairlead"
 FULL = bool(os.environ.get("FAIRLEAD_FULL"))
 NAMESPACE = "fairlead-system"
+LEASE = "fairlead-controller"
 TAG = "cluster-test"
 POOL = "198.18.0.200-198.18.0.250"
 API = "198.18.0.10"
@@ -65,6 +67,12 @@ def wait_until(predicate, seconds, what, pause=0.05):
     return value
 
 
+def in_parallel(work, items, threads=8):
+    """work(item) for each item, by so many threads; the answers in the items' order."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as executor:
+        return list(executor.map(work, items))
+
+
 def judged(name, value, limit, unit="s"):
     """Prints a measured figure beside what is promised. A timed figure fails at ten times that: this may be anybody's
     busy machine."""
@@ -79,7 +87,7 @@ class Api:
         self.keys = keys
         self._local = threading.local()
 
-    def connection(self, timeout=10):
+    def connection(self, timeout=30):
         context = ssl.create_default_context(cafile=self.keys / "ca.crt")
         context.load_cert_chain(self.keys / "admin.crt", self.keys / "admin.key")
         return http.client.HTTPSConnection(API, 6443, context=context, timeout=timeout)
@@ -130,7 +138,8 @@ class Api:
 
 
 PLURALS = {"Service": "services", "Deployment": "deployments", "Namespace": "namespaces",
-           "IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements"}
+           "IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements", "BGPAdvertisement": "bgpadvertisements",
+           "BGPPeer": "bgppeers", "BFDProfile": "bfdprofiles", "Community": "communities"}
 
 
 def collection_of(obj):
@@ -141,14 +150,17 @@ def collection_of(obj):
     return f"{base}/namespaces/{obj['metadata'].get('namespace', 'default')}/{PLURALS[obj['kind']]}"
 
 
+def custom(kind, name, **spec):
+    """One of Fairlead's own objects."""
+    return {"apiVersion": "fairlead.io/v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+
+
 def pool(name="lan", addresses=(POOL,)):
-    return {"apiVersion": "fairlead.io/v1", "kind": "IPAddressPool", "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"addresses": list(addresses)}}
+    return custom("IPAddressPool", name, addresses=list(addresses))
 
 
 def l2_advertisement(name="lan", pools=("lan",)):
-    return {"apiVersion": "fairlead.io/v1", "kind": "L2Advertisement", "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"ipAddressPools": list(pools)}}
+    return custom("L2Advertisement", name, ipAddressPools=list(pools))
 
 
 def service(name, app="web", kind="LoadBalancer", annotations=None):
@@ -175,10 +187,14 @@ def deployment(name="web", replicas=3, nodes=None):
                              "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}}]}}}}
 
 
+def addresses(obj):
+    """All of a Service's status."""
+    return tuple(i["ip"] for i in obj.get("status", {}).get("loadBalancer", {}).get("ingress") or [] if "ip" in i)
+
+
 def address(obj):
     """EXTERNAL-IP of a Service; None: none yet."""
-    ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-    return ingress[0].get("ip")
+    return (addresses(obj) or (None,))[0]
 
 
 def is_ready(pod):
@@ -213,6 +229,17 @@ class Node:
         """Of each process of that name."""
         pids = self.run("pidof", program, check=False).split()
         return [int(re.search(r"VmRSS:\s+(\d+) kB", self.run("cat", f"/proc/{pid}/status"))[1]) / 1024 for pid in pids]
+
+    def die(self):
+        """As a machine does that loses power: everything in it at once. The wall clock then."""
+        first = int(run(["docker", "inspect", "-f", "{{.State.Pid}}", self.container]))
+        at = time.time()
+        os.kill(first, signal.SIGKILL)
+        run(["docker", "wait", self.container])
+        return at
+
+    def boot(self):
+        run(["docker", "start", self.container])
 
     def pause_kubelet(self, is_paused=True):
         """It is the container's first process, which nobody inside can stop."""
@@ -274,9 +301,112 @@ class Client:
             process.wait()
 
 
+class Router(Client):
+    """Such a container that forwards and speaks BGP with every node; what it learns is in its kernel."""
+
+    def __init__(self, name, number, nodes):
+        cluster("router", name, number, nodes)
+        self.name, self.container = name, f"flc-{name}"
+
+    def bird(self, *command):
+        return self.run("birdc", "-s", "/run/bird/bird.ctl", *command)
+
+    def hops(self):
+        """{address of a VIP: sorted next hops}, as its kernel has them."""
+        found = {}
+        for family in ("-4", "-6"):
+            for route in json.loads(self.run("ip", family, "-j", "route", "show", "proto", "bird") or "[]"):
+                found[route["dst"]] = sorted(hop["gateway"] for hop in route.get("nexthops", [route]))
+        return found
+
+    def remove(self):
+        run(["docker", "rm", "-fv", self.container])
+
+    @contextlib.contextmanager
+    def monitored(self):
+        """Yields a list that grows: (wall clock, line) of each change of a route in its kernel."""
+        process = subprocess.Popen(["docker", "exec", "-i", self.container, "stdbuf", "-oL", "ip", "-ts", "-o", "monitor", "route"],
+                                   stdout=subprocess.PIPE, text=True)
+        changes = []
+
+        def read():
+            for line in process.stdout:
+                stamp, _, rest = line.partition("]")
+                with contextlib.suppress(ValueError):
+                    changes.append((datetime.datetime.fromisoformat(stamp.lstrip("[")).replace(tzinfo=datetime.timezone.utc).timestamp(), rest.strip()))
+
+        threading.Thread(target=read, daemon=True).start()
+        time.sleep(0.3)
+        try:
+            yield changes
+        finally:
+            process.kill()
+            self.run("pkill", "-f", "ip -ts", check=False)
+            process.wait()
+
+
 def first_answer(answers, seconds, what):
     """When the first answer came."""
     return wait_until(lambda: next((t for t, a in list(answers) if a), None), seconds, what, 0.01)
+
+
+class Shown(threading.Thread):
+    """Every address that Services ever showed, from a watch: of each change of a status, none is missed.
+
+    history   {namespace/name: [addresses, one tuple for each change]}; () where it lost them all
+    doubled   [(address, who shows it, who shows it too from now on)]
+    """
+
+    def __init__(self, api):
+        super().__init__(daemon=True)
+        self.history, self.doubled, self.fault = collections.defaultdict(list), [], None
+        self._api, self._now, self._holders, self._is_stopped = api, {}, collections.defaultdict(set), False
+        listed = api.get("/api/v1/services")
+        self._version = listed["metadata"]["resourceVersion"]
+        for obj in listed["items"]:
+            self._take(obj)
+        self.start()
+
+    def of(self, prefix, namespace="default"):
+        """The history of Services whose names begin so: {name: [addresses]}."""
+        begin = f"{namespace}/{prefix}"
+        return {key.partition("/")[2]: seen for key, seen in list(self.history.items()) if key.startswith(begin)}
+
+    def stop(self):
+        self._is_stopped = True
+        assert not self.fault, self.fault
+
+    def run(self):
+        while not self._is_stopped and not self.fault:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._watch()
+
+    def _watch(self):
+        connection = self._api.connection(timeout=1200)
+        connection.request("GET", f"/api/v1/services?watch=1&resourceVersion={self._version}")
+        for line in connection.getresponse():
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                self.fault = event["object"]
+                return
+            self._version = event["object"]["metadata"]["resourceVersion"]
+            self._take(event["object"], event["type"] == "DELETED")
+            if self._is_stopped:
+                return
+
+    def _take(self, obj, is_deleted=False):
+        key = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+        had, has = self._now.get(key, ()), () if is_deleted else addresses(obj)
+        if had == has:
+            return
+        self._now[key] = has
+        for ip in had:
+            self._holders[ip].discard(key)
+        for ip in has:
+            self.doubled += [(ip, other, key) for other in self._holders[ip] - {key}]
+            self._holders[ip].add(key)
+        if not is_deleted:
+            self.history[key].append(has)
 
 
 class Cluster:
@@ -333,13 +463,12 @@ class Cluster:
                 found[account, pod].append((event["verb"], event.get("objectRef", {}).get("resource", event["requestURI"])))
         return found
 
-    def asked(self):
-        """{account: {(verb, resource, code)}} since the cluster is up, but for what was refused while the API server started:
-        it does not know any rights then."""
+    def asked(self, mark):
+        """{account: {(verb, resource, code)}} since the mark, but for what was refused while the API server started: it does not
+        know any rights then."""
         found = collections.defaultdict(set)
-        for line in self.control_plane.run("cat", "/var/log/audit.log").splitlines():
-            with contextlib.suppress(ValueError, KeyError):
-                event = json.loads(line)
+        for event in self.audited(mark):
+            with contextlib.suppress(KeyError):
                 at = datetime.datetime.fromisoformat(event["requestReceivedTimestamp"].replace("Z", "+00:00")).timestamp()
                 if event["responseStatus"]["code"] == 403 and any(start <= at <= end for start, end in self.starts):
                     continue
@@ -363,6 +492,61 @@ class Cluster:
                         if text:
                             found.append((f"log of {name} ({pod['spec'].get('nodeName')}){' before its restart' if previous else ''}", text))
         return found
+
+
+class Installed:
+    """Fairlead, as its chart installs it."""
+
+    def __init__(self, kubernetes, image, *values):
+        """`values`: more of Helm's NAME=VALUE."""
+        self.kubernetes, self.api, self.nodes = kubernetes, kubernetes.api, kubernetes.nodes
+        self.mark = kubernetes.audit_mark()
+        repository, tag = image.rsplit(":", 1)
+        first = f"image.repository={repository},image.tag={tag},image.pullPolicy=Never,dataplane.clusterCIDRs={{10.244.0.0/16}}"
+        self.notes = kubernetes.helm("install", "fairlead", CHART, "--namespace", NAMESPACE, "--create-namespace",
+                                     *(word for value in (first, *values) for word in ("--set", value)))
+
+    def take_away(self):
+        """Without the steps that a user takes: what nodes hold goes with them, and all definitions and objects."""
+        kube = self.kubernetes
+        kube.helm("uninstall", "fairlead", "--namespace", NAMESPACE, check=False)
+        kube.kubectl("delete", "--ignore-not-found", "-f", CHART / "crds", timeout=180)
+        kube.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=120)
+        for node in self.nodes.values():
+            for table in node.tables():
+                if table.startswith("fairlead-"):
+                    node.run("nft", "delete", "table", "inet", table)
+            node.run("rm", "-rf", "/var/lib/fairlead", "/run/fairlead-bird")
+
+    def external_ip(self, name, seconds=20):
+        return wait_until(lambda: address(self.api.service(name)), seconds, f"an EXTERNAL-IP for {name}", 0.01)
+
+    def restarts(self):
+        return {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
+                for component in ("controller", "speaker") for p in self.kubernetes.pods(component)}
+
+    def speaker_on(self, node):
+        return next(p["metadata"]["name"] for p in self.kubernetes.pods("speaker") if p["spec"]["nodeName"] == node and not p["metadata"].get("deletionTimestamp"))
+
+    def next_speaker(self, node):
+        """Deletes that node's speaker; the name of the one that follows."""
+        old = self.speaker_on(node)
+        self.kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", old, "--wait=true")
+        return wait_until(lambda: next((p["metadata"]["name"] for p in self.kubernetes.pods("speaker")
+                                        if p["spec"]["nodeName"] == node and p["metadata"]["name"] != old and is_ready(p)), None), 60, "the next speaker")
+
+    def leader(self):
+        """Who holds the Lease; None: nobody."""
+        code, lease = self.api.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}")
+        return code == 200 and lease["spec"].get("holderIdentity") or None
+
+    def leading_pod(self, seconds=90):
+        """(what the Lease names, the pod that this is)"""
+        def found():
+            holder = self.leader() or ""
+            return next(((holder, p) for p in self.kubernetes.pods("controller") if p["metadata"]["name"] in holder), None)
+
+        return wait_until(found, seconds, lambda: f"a pod that leads; the Lease names {self.leader()}")
 
 
 if __name__ == "__main__":  # for tests/run.sh: says why cluster tests cannot run here, or fails

@@ -156,6 +156,49 @@ def test_an_ipv6_address_of_the_api_server(kubernetes, outside):
     program.stop()
 
 
+def definition(kind, plural):
+    """MetalLB's, without its schema."""
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.metallb.io"},
+            "spec": {"group": "metallb.io", "scope": "Namespaced", "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
+                     "versions": [{"name": "v1beta1", "served": True, "storage": True, "subresources": {"status": {}},
+                                   "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": anything, "status": anything}}}}]}}
+
+
+def test_metallbs_own_objects(kubernetes, outside, tmp_path):
+    """--api-group metallb.io: pools and annotations of MetalLB are read, its annotation and its pool's status written. Fairlead's
+    own pool is nobody's then."""
+    api, path = kubernetes.api, tmp_path / "definitions.yaml"
+    path.write_text(yaml.safe_dump_all([definition("IPAddressPool", "ipaddresspools"), definition("Community", "communities")]))
+    kubernetes.kubectl("apply", "-f", path)
+    try:
+        metal = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "metal", "namespace": NAMESPACE},
+                 "spec": {"addresses": ["198.18.0.240-198.18.0.243"], "autoAssign": False}}
+        collection = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/ipaddresspools"
+        wait_until(lambda: api.call("GET", collection)[0] == 200, 20, "the definitions")
+        api.create(metal)
+        program = outside("fairlead-controller", "--api-server", f"{API}:6443", "--api-group", "metallb.io")
+        wait_until(lambda: program.lines("leader"), 30, "a leader")
+        for name, annotations in (("old", {"metallb.universe.tf/address-pool": "metal"}), ("new", {"metallb.io/loadBalancerIPs": "198.18.0.243"}), ("none", {})):
+            api.create(service(name, annotations=annotations))
+        assert external_ip(api, "old", 20) == "198.18.0.240" and external_ip(api, "new", 20) == "198.18.0.243"
+        for name in ("old", "new"):
+            written = api.service(name)["metadata"]["annotations"]
+            assert written["metallb.io/ip-allocated-from-pool"] == "metal" and not any(key.startswith("fairlead.io/") for key in written)
+        wait_until(lambda: api.get(f"{collection}/metal").get("status") == {"assignedIPv4": 2, "availableIPv4": 2, "assignedIPv6": 0, "availableIPv6": 0}, 10,
+                   lambda: f"the pool's status: {api.get(f'{collection}/metal')}")
+        assert address(api.service("none")) is None, "neither of the two pools is for it"
+        # A second pool that is wrong: both are refused, as MetalLB does it, and what was given stays.
+        api.create({**metal, "metadata": {"name": "wrong", "namespace": NAMESPACE}, "spec": {"addresses": ["198.18.0.243/32"]}})
+        wait_until(lambda: program.lines("pool_refused"), 20, "the fault is said")
+        api.create(service("late", annotations={"metallb.io/address-pool": "metal"}))
+        time.sleep(2)
+        assert [address(api.service(name)) for name in ("old", "new")] == ["198.18.0.240", "198.18.0.243"]
+        program.stop()
+    finally:
+        kubernetes.kubectl("delete", "--ignore-not-found", "-f", path, timeout=60)
+
+
 def test_a_relay_that_goes_silent(kubernetes, client, outside):
     """Nothing is closed and nothing arrives. A change made meanwhile is seen in 100 s, by one new watch of each kind from
     where the old one was, without a list."""

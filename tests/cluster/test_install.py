@@ -6,61 +6,26 @@ repetitions.
 import collections
 import json
 import os
-import threading
 import time
 
 import pytest
 import yaml
-from kube import (CHART, FULL, HERE, NAMESPACE, address, deployment, first_answer, is_ready, judged, l2_advertisement,
-                  pool, run, service, wait_until)
+from kube import (CHART, FULL, HERE, NAMESPACE, Installed, Shown, address, deployment, first_answer, is_ready, judged,
+                  l2_advertisement, pool, run, service, wait_until)
 
 GOLDEN = HERE / "golden"
-
-
-class Installed:
-    """What the first test made, for the others."""
-
-    def __init__(self, kubernetes, client):
-        self.kubernetes, self.api, self.client, self.nodes = kubernetes, kubernetes.api, client, kubernetes.nodes
-        self.steps = {}
-
-    def external_ip(self, name, seconds=20):
-        return wait_until(lambda: address(self.api.service(name)), seconds, f"an EXTERNAL-IP for {name}", 0.01)
-
-    def restarts(self):
-        return {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
-                for component in ("controller", "speaker") for p in self.kubernetes.pods(component)}
-
-    def speaker_on(self, node):
-        return next(p["metadata"]["name"] for p in self.kubernetes.pods("speaker") if p["spec"]["nodeName"] == node and not p["metadata"].get("deletionTimestamp"))
-
-    def next_speaker(self, node):
-        """Deletes that node's speaker; the name of the one that follows."""
-        old = self.speaker_on(node)
-        self.kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", old, "--wait=true")
-        return wait_until(lambda: next((p["metadata"]["name"] for p in self.kubernetes.pods("speaker")
-                                        if p["spec"]["nodeName"] == node and p["metadata"]["name"] != old and is_ready(p)), None), 60, "the next speaker")
-
-    def leader(self):
-        code, lease = self.api.call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}")
-        return code == 200 and lease["spec"].get("holderIdentity") or None
-
-
-LEASE = "fairlead-controller"
 
 
 @pytest.fixture(scope="module")
 def fl(kubernetes, client, loaded):
     """Installs, and asks from outside until the first answer comes."""
-    f = Installed(kubernetes, client)
-    api, started = f.api, time.monotonic()
+    api, started = kubernetes.api, time.monotonic()
 
     def step(name):
         f.steps[name] = time.monotonic() - started
 
-    repository, tag = loaded.rsplit(":", 1)
-    f.notes = kubernetes.helm("install", "fairlead", CHART, "--namespace", NAMESPACE, "--create-namespace", "--set",
-                              f"image.repository={repository},image.tag={tag},image.pullPolicy=Never,dataplane.clusterCIDRs={{10.244.0.0/16}}")
+    f = Installed(kubernetes, loaded)
+    f.client, f.steps = client, {}
     step("helm install")
     for obj in (pool(), l2_advertisement(), deployment(), service("web")):
         api.create(obj)
@@ -342,39 +307,6 @@ def ready(api):
         return False
 
 
-class Addresses(threading.Thread):
-    """Every address that a Service of that name ever had, from a watch."""
-
-    def __init__(self, api, prefix):
-        super().__init__(daemon=True)
-        self.history = collections.defaultdict(list)
-        self.doubled = []
-        self._prefix, self._api = prefix, api
-        listed = api.get("/api/v1/namespaces/default/services")
-        self._now = {s["metadata"]["name"]: address(s) for s in listed["items"] if address(s)}
-        self._connection = api.connection(timeout=1200)
-        self._connection.request("GET", "/api/v1/namespaces/default/services?watch=1&resourceVersion=" + listed["metadata"]["resourceVersion"])
-        self._answer = self._connection.getresponse()
-        self.start()
-
-    def run(self):
-        for line in self._answer:
-            event = json.loads(line)
-            name, ip = event["object"]["metadata"]["name"], address(event["object"])
-            if event["type"] == "DELETED":
-                self._now.pop(name, None)
-                continue
-            if not ip:
-                if self._now.pop(name, None):
-                    self.history[name].append(None)
-                continue
-            if ip in [other for n, other in self._now.items() if n != name]:
-                self.doubled.append((name, ip))
-            self._now[name] = ip
-            if name.startswith(self._prefix) and self.history[name][-1:] != [ip]:
-                self.history[name].append(ip)
-
-
 def test_leader_killed_while_services_are_made(fl):
     """Two controllers, the leader killed again and again: no address is given twice or changed. The container that kubelet
     starts again has its predecessor's name, which nobody else can have, and waits for that one's last writes only."""
@@ -382,27 +314,27 @@ def test_leader_killed_while_services_are_made(fl):
     count, kills = (500, 10) if FULL else (100, 3)
     api.create(pool("killed", ["10.98.0.0/22"]))
     wait_until(fl.leader, 30, "a leader")
-    seen = Addresses(api, "killed")
+    seen = Shown(api)
     made, gaps = 0, []
     for kill in range(kills):
-        holder = wait_until(fl.leader, 90, "a leader")
-        pod = next((p for p in kube.pods("controller") if p["metadata"]["name"] in holder), None)
-        assert pod, f"the Lease's holder {holder} names no pod"
+        holder, pod = fl.leading_pod()
         upto = count * (kill + 1) // kills
         while made < upto:
             api.create(service(f"killed{made}", annotations={"fairlead.io/address-pool": "killed"}))
             made += 1
             if made == upto - (upto - count * kill // kills) // 2:  # in the middle
                 fl.nodes[pod["spec"]["nodeName"]].kill_containers(pod["metadata"]["name"], "controller")
-                killed, had = time.monotonic(), len(seen.history)
-        wait_until(lambda: fl.leader() not in (None, holder) or len(seen.history) == made, 120, f"another leader than {holder}", 0.1)
+                killed = time.monotonic()
+        wait_until(lambda: fl.leader() not in (None, holder) or len(seen.of("killed")) == made, 120, f"another leader than {holder}", 0.1)
         gaps.append(time.monotonic() - killed)
-    wait_until(lambda: len(seen.history) == count, 180, lambda: f"addresses: {len(seen.history)} of {count}", 0.2)
+    wait_until(lambda: len(seen.of("killed")) == count, 180, lambda: f"addresses: {len(seen.of('killed'))} of {count}", 0.2)
     print(f"figure leader killed {kills} times during {count} Services; a new one after " + ", ".join(f"{g:.1f}" for g in gaps) + " s")
     time.sleep(2)
+    seen.stop()
+    history = seen.of("killed")
     assert not seen.doubled
-    assert {n: h for n, h in seen.history.items() if len(h) != 1} == {}
-    assert len({h[0] for h in seen.history.values()}) == count
+    assert {n: h for n, h in history.items() if len(h) != 1} == {}
+    assert len({h[0] for h in history.values()}) == count
     for i in range(count):
         api.delete(service(f"killed{i}"))
     api.delete(pool("killed"))
@@ -440,7 +372,7 @@ def test_beside_kube_proxy_only_addresses_of_pools_are_forwarded(fl):
 
 def test_no_right_is_missing_or_left_unused(fl):
     """What the programs asked for in all the tests before, beside what their roles give them."""
-    asked = fl.kubernetes.asked()
+    asked = fl.kubernetes.asked(fl.mark)
     for component in ("controller", "speaker"):
         requests = asked[f"{NAMESPACE}:fairlead-{component}"]
         assert not [r for r in requests if r[2] in (401, 403)], requests

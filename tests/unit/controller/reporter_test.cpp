@@ -124,6 +124,24 @@ TEST_F(ReporterTest, AWriteThatIsNeverShownIsReportedAndDecidedAnew) {
   EXPECT_EQ(reporter.stuck(), "Service default/a does not show what was written to it");
 }
 
+TEST_F(ReporterTest, AWriteIsGivenUpByAPassThatDoesNotSeeItNotByTheClock) {
+  source.put(service("a"));
+  int asked = 0;
+  Reporter alone(*loop, source, [&] { ++asked; });
+  core::Decisions decided;
+  core::Write& write = decided.writes.emplace_back();
+  write.service = {"default", "a"};
+  write.ingress = core::ips({"192.0.2.7"});
+  alone.apply(decided);
+  const TimePoint start = loop->now();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return loop->now() - start > std::chrono::milliseconds(2300); }));
+  EXPECT_EQ(alone.queued(), 1U);
+  EXPECT_EQ(asked, 2) << "when it was written, and when it should have been seen";
+  EXPECT_EQ(core::ingress_ips(alone.expected(at("a"))), core::ips({"192.0.2.7"}));
+  EXPECT_EQ(alone.queued(), 0U);
+  EXPECT_FALSE(alone.stuck());
+}
+
 TEST_F(ReporterTest, AProblemIsToldOnceAndAgainWhenItComesBack) {
   source.put(pool("lan", {"192.0.2.0/32"}));
   source.put(service("a", 1));

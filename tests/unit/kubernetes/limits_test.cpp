@@ -115,16 +115,36 @@ TEST(EventLimiter, AfterSilenceANewSeriesBegins) {
   EXPECT_EQ(third->first_seconds, 3);
 }
 
+api::Key numbered(int i) { return {api::Kind::service, {"default", "s" + std::to_string(i)}}; }
+
 TEST(EventLimiter, SeriesAreBounded) {
   test::ManualClock clock;
   EventLimiter events;
   for (int i = 0; i < 10'000; ++i) {
-    const api::Key key{api::Kind::service, {"default", "s" + std::to_string(i)}};
-    EXPECT_EQ(events.add(key, EventType::normal, "A", "m", clock.now(), 0).has_value(), i < 4096) << i;
+    EXPECT_EQ(events.add(numbered(i), EventType::warning, "A", "m", clock.now(), 0).has_value(), i < 4096) << i;
   }
   clock.advance(minutes(10));
   EXPECT_TRUE(events.add({api::Kind::service, {"default", "late"}}, EventType::normal, "A", "m", clock.now(), 0));
   EXPECT_LE(events.size(), EventLimiter::kMost);
+}
+
+TEST(EventLimiter, AFloodOfNewsLeavesRoomForAWarning) {
+  test::ManualClock clock;
+  EventLimiter events;
+  EXPECT_TRUE(events.add(kWeb, EventType::warning, "A", "m", clock.now(), 0));
+  EXPECT_TRUE(events.add(numbered(0), EventType::normal, "A", "m", clock.now(), 0));
+  EXPECT_FALSE(events.add(numbered(0), EventType::normal, "A", "again", clock.now(), 0));
+  for (int i = 1; static_cast<std::size_t>(i) < EventLimiter::kMost - 1; ++i) {
+    EXPECT_TRUE(events.add(numbered(i), EventType::normal, "A", "m", clock.now(), 0));
+  }
+  ASSERT_EQ(events.size(), EventLimiter::kMost);
+  EXPECT_TRUE(events.add(numbered(1), EventType::warning, "B", "m", clock.now(), 0));
+  EXPECT_LE(events.size(), EventLimiter::kMost);
+  // What warned, and what waits to be told, is still known.
+  EXPECT_FALSE(events.add(kWeb, EventType::warning, "A", "m", clock.now(), 0));
+  clock.advance(minutes(10));
+  EXPECT_EQ(events.due(clock.now()).size(), 2U);
+  EXPECT_FALSE(events.next());
 }
 
 }  // namespace

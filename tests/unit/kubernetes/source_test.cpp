@@ -372,6 +372,65 @@ TEST_F(KubeSourceTest, WritesInFlightAreBounded) {
   EXPECT_EQ(done, 10);
 }
 
+TEST_F(KubeSourceTest, WhatAWriteMadeIsDeliveredWithItsAnswerAndNotAgain) {
+  const auto shown = [](const char* ip, int version) {
+    Json object = Json::parse(service("web", version));
+    object["status"]["loadBalancer"]["ingress"] = {{{"ip", ip}}};
+    return object.dump();
+  };
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 9)}, "9"));
+  until_watched(1);
+  names();
+  ServiceWrite what;
+  std::vector<std::string> when_done;  // what had been delivered then
+  for (const char* ip : {"192.0.2.1", "192.0.2.2"}) {
+    what.ingress = {{*parse_ip(ip), "", true}};
+    source->write({"default", "web"}, what, [&](const Result<void>& r) {
+      ASSERT_TRUE(r);
+      for (const Change& c : std::exchange(changes, {})) when_done.push_back(std::get<kube::Service>(*c.object).ingress.at(0).ip->str());
+    });
+    const auto asked = next();
+    const std::string version = when_done.empty() ? "9" : "10";
+    EXPECT_NE(asked.request.body.find('"' + version + '"'), std::string::npos) << asked.request.body;
+    answer(asked, 200, shown(ip, std::stoi(version) + 1));
+  }
+  EXPECT_EQ(when_done, (std::vector<std::string>{"192.0.2.1", "192.0.2.2"}));
+  // The watch is behind: its first news is older than what is known.
+  say(event("MODIFIED", shown("192.0.2.1", 10)));
+  say(event("MODIFIED", shown("192.0.2.2", 11)));
+  EXPECT_EQ(names(), std::vector<std::string>{});
+  // Somebody else's change counts, whatever its version looks like.
+  say(event("MODIFIED", service("web", 5)));
+  EXPECT_EQ(names(), std::vector<std::string>{"+web"});
+  say(event("DELETED", service("web", 12)));
+  EXPECT_EQ(names(), std::vector<std::string>{"-web"});
+}
+
+TEST_F(KubeSourceTest, EventsWaitUntilNoWriteWaits) {
+  KubeOptions options;
+  options.writes_in_flight = 2;
+  open(options, {api::Kind::service});
+  std::vector<std::string> items;
+  for (int i = 0; i < 6; ++i) items.push_back(service("s" + std::to_string(i), i + 1));
+  answer(next(), 200, page(items, "20"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  const auto write = [&](int i) { source->write({"default", "s" + std::to_string(i)}, what, [](const Result<void>&) {}); };
+  for (int i = 0; i < 5; ++i) write(i);
+  turns();
+  for (int i = 0; i < 3; ++i) source->event({api::Kind::service, {"default", "s" + std::to_string(i)}}, EventType::normal, "IPAllocated", "has one");
+  turns();
+  std::string order;
+  for (int i = 0; i < 8; ++i) {
+    const auto asked = next();
+    order += asked.request.method == ApiRequest::Method::patch ? 'w' : 'e';
+    answer(asked, 200, R"({"metadata":{"resourceVersion":"99"}})");
+  }
+  EXPECT_EQ(order, "wwwwweee");
+  EXPECT_TRUE(client->asked.empty());
+}
+
 TEST_F(KubeSourceTest, ALeaderWithoutItsLeaseWritesNothing) {
   open({}, {api::Kind::service});
   answer(next(), 200, page({service("web", 7)}, "10"));
