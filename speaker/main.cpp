@@ -380,6 +380,7 @@ int run(const Flags& flags) {
          return metrics.text({.node = flags.node,
                               .announcements = feed.announcements(),
                               .tally = announcer.tally(),
+                              .foreign = &announcer.foreign_claims(),
                               .services = planner.services().size(),
                               .elements = planner.table().have().size(),
                               .is_loaded = config.is_loaded(),

@@ -17,6 +17,8 @@ const Metric kRequests{"fairlead_l2_requests_total", Type::counter, "ARP and NDP
 const Metric kResponses{"fairlead_l2_responses_total", Type::counter, "Answers sent to them"};
 const Metric kGratuitous{"fairlead_l2_gratuitous_total", Type::counter, "Frames sent unasked, to tell that a VIP is here now"};
 const Metric kIgnored{"fairlead_l2_ignored_total", Type::counter, "Frames that were not answered, by why"};
+const Metric kForeign{"fairlead_speaker_foreign_claims_total", Type::counter, "Claims of another station to a VIP of this node, hand-overs left out"};
+const Metric kUncounted{"fairlead_speaker_foreign_claims_uncounted_total", Type::counter, "Claims that are in none of those, for want of room"};
 
 const Metric kBatches{"fairlead_dataplane_batches_total", Type::counter, "Transactions that the kernel acknowledged"};
 const Metric kWritten{"fairlead_dataplane_elements_written_total", Type::counter, "Elements in them, added, changed or removed"};
@@ -74,6 +76,13 @@ void show_layer2(Text& out, const Tally& tally) {
   }
 }
 
+void show_foreign(Text& out, const ForeignClaims& foreign) {
+  for (const ForeignClaims::Count& c : foreign.counts()) {
+    out.series(kForeign, {{"ip", c.vip.str()}, {"mac", c.mac.str()}}, static_cast<double>(c.claims));
+  }
+  out.series(kUncounted, {}, static_cast<double>(foreign.uncounted()));
+}
+
 void show_bgp(Text& out, const Metrics::Bgp& bgp) {
   for (std::size_t i = 0; i < kLinkStates; ++i) {
     const auto state = static_cast<LinkState>(i);
@@ -117,6 +126,7 @@ std::string Metrics::text(const View& view) const {
   out.series(kLoaded, {}, view.is_loaded ? 1 : 0);
   out.series(kStale, {}, view.is_stale ? 1 : 0);
   show_layer2(out, view.tally);
+  if (view.foreign != nullptr) show_foreign(out, *view.foreign);
   out.series(kServices, {}, number(view.services));
   out.series(kElements, {}, number(view.elements));
   out.series(kStatusQueue, {}, number(view.statuses_queued));

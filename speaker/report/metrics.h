@@ -14,6 +14,7 @@
 #include "speaker/core/announce.h"
 #include "speaker/core/bgp_sessions.h"
 #include "speaker/core/bird_report.h"
+#include "speaker/core/foreign_claims.h"
 #include "speaker/core/reply.h"
 
 namespace fairlead::speaker {
@@ -43,6 +44,7 @@ class Metrics {
     std::string_view node;
     const std::map<kube::Name, std::vector<Announcement>>& announcements;  // by ARP and NDP, of all nodes
     const Tally& tally;
+    const ForeignClaims* foreign = nullptr;
     std::size_t services = 0;  // known to the data plane
     std::size_t elements = 0;  // of ours in the kernel
     bool is_loaded = false;    // everything of the start was seen

@@ -53,6 +53,16 @@ TEST(SpeakerMetrics, AnswersAndTheReasonsForNone) {
   EXPECT_THAT(text, Not(HasSubstr("fairlead_bird"))) << "without BGP";
 }
 
+TEST(SpeakerMetrics, AnotherStationsClaimsBearItsHardwareAddress) {
+  const TimePoint start{};
+  ForeignClaims foreign;
+  foreign.start(ip("192.0.2.1"), start);
+  for (int i = 0; i < 3; ++i) foreign.note({ip("192.0.2.1"), mac(0x99), "eth0"}, start + 20s + i * 1s);
+  const std::string text = Metrics().text({.node = "n1", .announcements = {}, .tally = {}, .foreign = &foreign});
+  EXPECT_THAT(text, HasSubstr("fairlead_speaker_foreign_claims_total{ip=\"192.0.2.1\",mac=\"02:00:00:00:00:99\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("fairlead_speaker_foreign_claims_uncounted_total 0\n"));
+}
+
 TEST(SpeakerMetrics, TheDataPlanesRounds) {
   Metrics m;
   m.settled(2, 300, 20ms, 1763738000);
