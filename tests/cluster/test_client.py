@@ -211,7 +211,7 @@ def test_a_relay_that_goes_silent(kubernetes, client, outside):
     external_ip(api, "before", 20)
     wait_until(lambda: frontends(client).count("198.18.0.23") > 0, 20, "the speaker has it")
     before = {p: collections.Counter(w["kind"] for w in p.lines("watch")) for p in programs}
-    assert {p.name: len(b) for p, b in before.items()} == {"fairlead-controller": 4, "fairlead-speaker": 6}
+    assert {p.name: len(b) for p, b in before.items()} == {"fairlead-controller": 9, "fairlead-speaker": 6}
 
     mark, frozen, accepted = kubernetes.audit_mark(), relay.freeze(), relay.accepted
     started = time.monotonic()
