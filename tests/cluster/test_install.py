@@ -222,8 +222,12 @@ def test_thousand_services_memory_and_idle_requests(fl):
         print(f"figure {program}: " + ", ".join(f"{mb:.1f}" for mb in resident) + " MB")
         judged(f"resident memory of {program}, 1,000 Services x 3", max(resident), 30, "MB")
 
+    # A thousand ServiceL2Statuses and Events go out at a few a second, and nothing waits for them.
+    started = time.monotonic()
+    wait_until(lambda: not any(account.endswith("fairlead-speaker") and of for (account, _), of in fl.kubernetes.requests(4).items()),
+               240, "nothing more to be told by the speakers", 0)
+    print(f"figure the speakers have told everything {time.monotonic() - started:.0f} s later")
     seconds = 60 if FULL else 20
-    time.sleep(5)
     asked = fl.kubernetes.requests(seconds)
     for component, limit in (("controller", 1.0), ("speaker", 0.2)):
         for pod in fl.kubernetes.pods(component):
