@@ -326,7 +326,7 @@ int run(const Flags& flags) {
                for (const kube::Name& s : services) statuses->changed(runtime::StatusKind::service_l2_status, s);
              }});
   reporter.emplace(loop, **source, flags.node, announcer.excluded(), feed.announcements());
-  statuses.emplace(loop, **source, StatusWriter::Options{.node = flags.node},
+  statuses.emplace(loop, **source, StatusWriter::Options{.node = flags.node, .tidies_bgp = bgp || !flags.source.manifests.empty()},
                    StatusWriter::Handlers{
                        .wanted = [&](runtime::StatusKind kind, const kube::Name& service) {
                          if (kind == runtime::StatusKind::service_bgp_status) return bgp_status(service, flags.node, bgp ? bgp->feed().peers_of(service) : std::vector<std::string>());

@@ -46,6 +46,7 @@ void StatusWriter::begin() {
   if (has_begun_) return;
   has_begun_ = true;
   for (const Kind kind : {Kind::service_l2_status, Kind::service_bgp_status}) {
+    if (kind == Kind::service_bgp_status && !options_.tidies_bgp) continue;
     source_.list(kind, runtime::kNodeLabel, options_.node, [this, kind, alive = std::weak_ptr<char>(alive_)](Result<std::vector<std::string>> found) {
       if (alive.expired()) return;
       if (!found) return log::warn("statuses_not_listed", {{"kind", name(kind)}, {"what", found.error().what}, {"means", "what an earlier speaker left stays"}});

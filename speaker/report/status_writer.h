@@ -26,6 +26,7 @@ class StatusWriter {
     std::string node;
     double writes_per_second = 10;
     double burst = 10;
+    bool tidies_bgp = true;  // false: there is no right to ServiceBGPStatus without BGP, and its Pod took its own along
   };
   struct Handlers {
     /// What the object of this Service should say now; none: there should be none.

@@ -21,7 +21,8 @@ def scale(kubernetes, loaded):
     kubernetes.kubectl("create", "namespace", PLACE)
     wait_until(lambda: len(p := kubernetes.pods("controller")) == 2 and all(map(is_ready, p)), 90, "both controllers")
     f.leading_pod()
-    f.api.create(custom("IPAddressPool", "scale", addresses=list(POOL)))
+    # Its own: others may have left Services that wait for an address.
+    f.api.create(custom("IPAddressPool", "scale", addresses=list(POOL), serviceAllocation={"namespaces": [PLACE]}))
     f.shown = Shown(f.api)
     yield f
     kubernetes.kubectl("delete", "namespace", PLACE, "--wait=true", timeout=600)

@@ -108,8 +108,8 @@ TEST(ConfigState, HundredsOfFaultsAreBounded) {
 
 /// Services wanted by BGP, by name; a writer that may write as often as it is told.
 struct World {
-  explicit World(double per_second = 1e6, double burst = 1e6)
-      : writer(*loop, source, {.node = "n1", .writes_per_second = per_second, .burst = burst},
+  explicit World(double per_second = 1e6, double burst = 1e6, bool tidies_bgp = true)
+      : writer(*loop, source, {.node = "n1", .writes_per_second = per_second, .burst = burst, .tidies_bgp = tidies_bgp},
                {.wanted = [this](StatusKind kind, const kube::Name& service) -> std::optional<StatusObject> {
                   const auto found = peers.find(service.name);
                   if (kind != StatusKind::service_bgp_status || found == peers.end()) return std::nullopt;
@@ -190,6 +190,16 @@ TEST(StatusWriter, WhatAnEarlierProcessLeftOnThisNodeIsRemoved) {
   EXPECT_FALSE(w.has("gone"));
   EXPECT_TRUE(w.has("web"));
   EXPECT_TRUE(w.source.status_objects.contains({StatusKind::service_bgp_status, World::name_of("gone", "n2")})) << "another node's";
+}
+
+TEST(StatusWriter, WithoutARightToThemNobodyAsksForBgpsObjects) {
+  World w(1e6, 1e6, false);
+  const StatusObject left = *bgp_status(named("gone"), "n1", {"tor"});
+  w.source.status_objects[{left.kind(), left.name}] = left;
+  w.writer.begin();
+  run_turns(*w.loop);
+  ASSERT_TRUE(w.settle());
+  EXPECT_TRUE(w.has("gone"));
 }
 
 TEST(StatusWriter, AThousandServicesAreNoFloodAndTheStateGoesFirst) {
