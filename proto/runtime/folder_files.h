@@ -50,7 +50,8 @@ struct FileText {
   std::string text;
   Fingerprint fingerprint;
 };
-/// `busy`: a writer has it open, and its close will be heard.
+/// `busy`: a writer has it open. Its close is mostly heard; not where it is on its way out already (the kernel tells of the close
+/// first and counts the writer off after it), nor where it came by a link from outside. So it has to be asked again.
 enum class NoFile { gone, busy };
 /// What a person must change about a file: one sentence.
 struct Unusable {

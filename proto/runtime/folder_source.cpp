@@ -56,6 +56,7 @@ class FolderSource final : public Source {
         status_(files_.full(""), options_.group),
         own_namespace_(options_.group == api::Group::metallb ? options_.metallb_namespace : options_.ns),
         settle_(loop, [this] { settle(); }),
+        busy_timer_(loop, [this] { ask_busy(); }),
         poll_(loop, [this] { poll(); }),
         lease_timer_(loop, [this] { compete(); }),
         prune_(loop, [this] { prune(); }) {}
@@ -277,8 +278,13 @@ class FolderSource final : public Source {
   void accept(const std::string& path, ReadFile file) {
     if (const auto* const none = std::get_if<NoFile>(&file)) {
       if (*none == NoFile::gone && known_.contains(path)) hints_.gone.insert(path);
+      if (*none == NoFile::busy) {
+        busy_.insert(path);
+        busy_timer_.arm_if_idle(busy_pause_);
+      }
       return;
     }
+    busy_pause_ = kSettle;
     if (const auto* const unusable = std::get_if<Unusable>(&file)) {
       remember(path, unusable->fingerprint);
       if (overlay_of(path)) accept_overlay(path, nullptr, unusable->what);
@@ -292,6 +298,14 @@ class FolderSource final : public Source {
     } else {
       store_->update(path, read_manifest(files_.full(path), text.text, *format_of(path), {options_.group, options_.metallb_namespace}));
     }
+  }
+
+  /// The longer they are busy, the less often.
+  void ask_busy() {
+    busy_pause_ = std::min<Duration>(2 * busy_pause_, kRetry);
+    hints_.look.merge(busy_);
+    busy_.clear();
+    on_inotify();
   }
 
   void accept_overlay(const std::string& path, const std::string* text, std::string_view why_not) {
@@ -405,6 +419,8 @@ class FolderSource final : public Source {
 
   Hints hints_;
   std::set<std::string> gone_;  // removals that wait for settle_
+  std::set<std::string> busy_;  // a writer had them open when they were read
+  Duration busy_pause_ = kSettle;
   std::unordered_map<std::string, Known> known_;
   std::map<std::string, Fault> overlay_faults_;
   std::map<std::string, Fault> told_;  // of directories; "" is the folder itself
@@ -418,7 +434,7 @@ class FolderSource final : public Source {
   Fd held_;
 
   Loop::Watch watch_;
-  Timer settle_, poll_, lease_timer_, prune_;
+  Timer settle_, busy_timer_, poll_, lease_timer_, prune_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

@@ -221,6 +221,20 @@ TEST_F(FolderTest, AFileRewrittenAllTheTimeNeverFlaps) {
   EXPECT_GT(seen.size(), 20U) << "and it keeps up";
 }
 
+TEST_F(FolderTest, AWriterWhoseCloseIsNotHeardIsWaitedFor) {
+  start();
+  const fs::path outside = dir.string() + ".outside.yaml";
+  std::ofstream out(outside, std::ios::binary);
+  out << service("web", 81);
+  out.flush();
+  fs::create_hard_link(outside, dir / "a.yaml");  // seen, and busy
+  settle();
+  EXPECT_EQ(web(), nullptr);
+  out.close();  // tells the folder outside only
+  EXPECT_TRUE(until([&] { return web_port() == 81; }));
+  fs::remove(outside);
+}
+
 TEST_F(FolderTest, DirectoriesComeAndGo) {
   start();
   put("x/y/a.yaml", service("web"));
