@@ -73,7 +73,7 @@ FIGURES = {
     "speaker_elements": Figure("speaker: elements written", ""),
     "speaker_batches": Figure("speaker: batches", ""),
     "kernel_endpoints": Figure("speaker: endpoints that the kernel then has", ""),
-    "speaker_rss": Figure("speaker: resident memory", "MB", 25, True),
+    "speaker_rss": Figure("speaker: resident memory", "MB", 27, True),
     "speaker_pss": Figure("speaker: its proportional share", "MB"),
     "change_alone": Figure("endpoint change -> kernel, slice alone in its file", "ms"),
     "change_crowded": Figure(f"endpoint change -> kernel, slice among {PER_FILE}", "ms"),
