@@ -80,6 +80,8 @@ std::variant<Flags, Leave> parse_flags(int argc, const char* const* argv) {
                  "How long an address that was given back goes to nobody but a Service of the same name, like 30s or 5m "
                  "(default 0s)")
       ->type_name("DURATION");
+  app.add_flag("--probe-addresses", flags.probes_addresses,
+               "Let the speakers (with --probe-addresses, too) ask by ARP and NDP whether somebody has an address, before it is given");
   app.add_option("--metrics-address", flags.metrics_address, "Where /metrics and /healthz are shown, like :7481 (default nowhere)")
       ->type_name("[ADDRESS]:PORT");
   std::string service = "fairlead-system/fairlead-webhook";

@@ -27,6 +27,7 @@ struct Flags {
   core::PortRange node_ports;
   std::string lb_class;
   Duration hold_down{};
+  bool probes_addresses = false;
   std::string metrics_address;  // where /metrics is shown; "": nowhere
   WebhookFlags webhook;
   std::string log_level;  // as given; else info, or warn with --show, whose output is for people

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <optional>
+#include <random>
 
 #include "controller/feed/feed.h"
 #include "controller/flags.h"
@@ -15,6 +16,7 @@
 #include "proto/base/log.h"
 #include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
+#include "proto/runtime/wall_time.h"
 
 namespace fairlead::controller {
 namespace {
@@ -48,11 +50,12 @@ class Controller {
                 .node_ports = flags.node_ports,
                 .group = flags.source.group,
                 .lb_class = flags.lb_class,
-                .hold_down = flags.hold_down},
+                .hold_down = flags.hold_down,
+                .probes_addresses = flags.probes_addresses},
         feed_(loop, source,
               {[this] { pass(); }, [this] { on_synced(); }, [this](const api::Key& key) { reporter_.forget(key); },
                [this](const runtime::Fault& fault) { on_fault(fault); }},
-              config_namespace_),
+              {.metallb_namespace = config_namespace_, .reads_records = keeps_notes()}),
         reporter_(loop, source, [this] { feed_.mark_dirty(); }, flags.source.group),
         wake_timer_(loop, [this] { feed_.mark_dirty(); }),
         lease_timer_(loop, [this] {
@@ -77,7 +80,7 @@ class Controller {
     if (webhook_) webhook_->start();
     metrics_.set_leading(false);
     reporter_.watch_writes([this](std::string_view failure) { metrics_.written(failure); });
-    server_.emplace(loop_, metrics_address_, runtime::MetricsServer::Handlers{.metrics = [this] { return metrics_.text(); }});
+    server_.emplace(loop_, metrics_address_, runtime::MetricsServer::Handlers{.metrics = [this] { return metrics_.text(); }, .answers = [this] { return source_.answers(); }});
     log::info("standby", {{"lease", "controller"}});
     if (is_once_) lease_timer_.arm(kLeaseWait);
     source_.lead("controller", [this](bool leads) { on_lease(leads); });
@@ -107,7 +110,7 @@ class Controller {
     if (webhook_) webhook_->set_leading(leads);
     lease_timer_.cancel();
     if (!leads) {
-      memory_ = {};  // what somebody else does meanwhile is not known
+      memory_ = fresh_memory();  // what somebody else does meanwhile is not known
       return reporter_.stop();
     }
     if (!is_synced_) state({});
@@ -130,6 +133,7 @@ class Controller {
   void pass() {
     if (!leads_ || is_show_) return;
     core::Snapshot snapshot = feed_.objects().snapshot(loop_.now());
+    snapshot.wall_now = runtime::wall_seconds();
     for (const kube::Service*& service : snapshot.services) service = &reporter_.expected(*service);
     core::Decisions decisions = core::converge(snapshot, config_, memory_);
     if (std::exchange(judged_of_, feed_.objects().configuration) != feed_.objects().configuration) {
@@ -137,15 +141,26 @@ class Controller {
     }
     decisions.problems.insert(decisions.problems.end(), judged_.begin(), judged_.end());
     reporter_.apply(decisions);
+    if (keeps_notes()) reporter_.note(decisions.notes, feed_.objects().own_record());
     state(decisions.problems);
     metrics_.passed(snapshot, decisions, reporter_.queued(), loop_.now());
     if (decisions.wake_at) wake_timer_.arm(std::max(Duration::zero(), *decisions.wake_at - loop_.now()));
     if (is_once_) settle(decisions);
   }
 
+  /// AddressRecords are read and written.
+  bool keeps_notes() const { return config_.probes_addresses || config_.hold_down > Duration::zero(); }
+
+  static core::Memory fresh_memory() {
+    core::Memory out;
+    std::random_device random;
+    out.probes = core::Probes((std::int64_t{random() & 0x3fffffffU} << 20) + 1);
+    return out;
+  }
+
   void settle(const core::Decisions& decisions) {
     if (const auto& stuck = reporter_.stuck()) return loop_.stop(fail(*stuck));
-    if (!decisions.writes.empty() || !reporter_.is_idle()) return;
+    if (!decisions.writes.empty() || !decisions.notes.asked.empty() || !reporter_.is_idle()) return;
     for (const core::Notice& p : decisions.problems) has_invalid_ |= p.about.kind != api::Kind::service;
     print_table(feed_.objects());
     loop_.stop(has_invalid_ ? kInvalidObject : kOk);
@@ -161,7 +176,7 @@ class Controller {
   bool leads_ = false;
   bool has_invalid_ = false;
   bool is_synced_ = false;
-  core::Memory memory_;
+  core::Memory memory_ = fresh_memory();
   std::vector<core::Notice> judged_;                    // by core::judge()
   std::uint64_t judged_of_ = ~std::uint64_t{0};         // the number of the configuration that was judged
   feed::Feed feed_;
@@ -186,7 +201,7 @@ int run(const Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
   // 5,000 Services in twenty seconds.
   auto source = runtime::open_source(
-      **loop, flags.source, {.name = "fairlead-controller", .writes_per_second = 400, .write_burst = 800});
+      **loop, flags.source, {.name = "fairlead-controller", .writes_per_second = 400, .write_burst = 800, .prunes_at_once = flags.is_once});
   if (!source) return fail(source.error().what);
   Controller controller(**loop, **source, flags);
   if (!flags.webhook.address.empty()) {

@@ -5,6 +5,7 @@
 ///                        +--VIPs of this node--> Announcer --frames--> libpcap, --groups--> kernel
 ///                        +--announcements--> Reporter --Events--> source
 ///   Announcer --foreign claims--> Reporter
+///   source --AddressRecords--> AddressFeed --questions--> Announcer --claims--> AddressFeed --AddressRecord--> source
 ///   LinkMonitor --links, addresses--> Announcer, Feed, Reporter
 ///   Feed, BgpFeed, source, BgpReporter --changed Services, faults--> StatusWriter, ConfigState --statuses--> source
 ///   all of them --figures, when asked--> Metrics --text--> MetricsServer
@@ -13,9 +14,6 @@
 ///                          +--faults, announcements--+--states--> BgpReporter --Events--> source
 ///
 /// A node answers for a VIP only after its first acknowledged sync: whoever draws traffic can forward it.
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -26,12 +24,15 @@
 #include "proto/runtime/loop.h"
 #include "proto/runtime/metrics_server.h"
 #include "proto/runtime/open_source.h"
+#include "proto/runtime/wall_time.h"
 #include "speaker/bgp/bird_driver.h"
 #include "speaker/bgp/bird_keeper.h"
 #include "speaker/core/bfd_port.h"
 #include "speaker/core/interfaces.h"
+#include "speaker/feed/address_feed.h"
 #include "speaker/feed/bgp_feed.h"
 #include "speaker/feed/feed.h"
+#include "speaker/flags.h"
 #include "speaker/l2/announcer.h"
 #include "speaker/link/host.h"
 #include "speaker/link/link_monitor.h"
@@ -50,45 +51,13 @@ namespace {
 constexpr int kStartupFault = 2;
 constexpr Port kKubeProxyMetrics{10249};
 
-struct Flags {
-  runtime::SourceFlags source;
-  std::string node;
-  DataPlaneTexts data_plane{.service_cidrs = {std::string(api::kDefaultServiceCidr)}};
-  std::vector<std::string> excluded;
-  std::string nft = "/usr/sbin/nft";
-  int layout = kLayout;
-  BirdOptions bird{.socket = "", .directory = "/run/fairlead-bird"};  // no socket: no BGP
-  int bgp_listen_port = bird::kBgpPort;
-  int bgp_drain_seconds = 10;
-  bool keep_bird = false;
-  std::string bird_program = "/usr/sbin/bird";
-  int bgp_drain_after_seconds = 300;
-  std::string metrics_address = "127.0.0.1:7480";
-  std::string log_level = "info";
-  bool init_only = false;
-  std::string sysctl_root{kSysctlRoot};
-  bool cleanup = false;
-};
-
 int fault(const std::string& what) {
   std::fprintf(stderr, "fairlead-speaker: %s\n", what.c_str());
   return kStartupFault;
 }
 
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 /// One for each fault: several may be about one object.
 std::string origin_of(const runtime::Fault& f) { return f.where + "\n" + f.field + "\n" + f.what; }
-
-std::string host_name() {
-  char text[256] = "";
-  gethostname(text, sizeof text - 1);
-  std::string out = text;
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 /// `--init-only`: raises what is too low.
 int raise_sysctls(const std::string& root) {
@@ -186,14 +155,14 @@ Result<void> take_anchor(NftSession& session) {
 
 /// `--keep-bird`: runs BIRD beside a speaker.
 int keep_bird(const Flags& flags) {
-  if (flags.bird.socket.empty()) return fault("--keep-bird: --bird-socket PATH is needed");
+  if (flags.bird_socket.empty()) return fault("--keep-bird: --bird-socket PATH is needed");
   auto made = runtime::Loop::create();
   if (!made) return fault(made.error().what);
   runtime::Loop& loop = **made;
   std::signal(SIGPIPE, SIG_IGN);
   BirdKeeper keeper(loop, {.program = flags.bird_program,
-                           .socket = flags.bird.socket,
-                           .directory = flags.bird.directory,
+                           .socket = flags.bird_socket,
+                           .directory = flags.bird_directory,
                            .drain_after = std::chrono::seconds(flags.bgp_drain_after_seconds),
                            .drain_for = std::chrono::seconds(flags.bgp_drain_seconds)});
   if (const auto done = loop.on_signals({SIGTERM, SIGINT, SIGCHLD}, [&](int number) { keeper.signalled(number); }); !done) {
@@ -209,7 +178,7 @@ class Bgp {
   /// `announced`: a Service whose peers are others now.
   Bgp(runtime::Loop& loop, const Flags& flags, const Planner& planner, runtime::Source& source, ConfigState& config,
       std::function<void(const kube::Name&)> announced)
-      : is_own_bird_(!flags.bird.is_included),
+      : is_own_bird_(!flags.is_bird_included),
         reporter_(source, config),
         feed_(loop,
               {.node = flags.node,
@@ -222,7 +191,7 @@ class Bgp {
                  reporter_.announced(service, peers);
                  announced(service);
                }}),
-        driver_(loop, flags.bird,
+        driver_(loop, {.socket = flags.bird_socket, .directory = flags.bird_directory, .is_included = flags.is_bird_included},
                 {.link = [this](LinkState state, const std::string& what) { reporter_.link(state, what); },
                  .reported = [this](const BirdReport& report) {
                    reporter_.reported(report, feed_.peers());
@@ -287,6 +256,7 @@ int run(const Flags& flags) {
     if (done.error().code == Errc::denied) return fault(done.error().what + ": CAP_NET_ADMIN is needed");
     log::warn("no_anchor", {{"what", done.error().what}, {"means", "established connections may break when somebody flushes the ruleset"}});
   }
+  const int layout = flags.layout != 0 ? flags.layout : kLayout;
   const FoundMode found_mode = decide_mode(data_plane_flags->mode, **session);
   const Mode mode = data_plane_flags->mode = found_mode.mode;
   if (mode == Mode::off) {
@@ -311,7 +281,7 @@ int run(const Flags& flags) {
   });
   announcer.on_conflict([&](const ForeignClaim& claim) { reporter->conflict(claim); });
   std::unique_ptr<Bgp> bgp;
-  if (!flags.bird.socket.empty()) {
+  if (!flags.bird_socket.empty()) {
     bgp = std::make_unique<Bgp>(loop, flags, planner, **source, config,
                                 [&](const kube::Name& service) { statuses->changed(runtime::StatusKind::service_bgp_status, service); });
     if (const auto done = bgp->begin(flags.node); !done) return fault("--bird-config-dir: " + done.error().what);
@@ -344,17 +314,24 @@ int run(const Flags& flags) {
   };
   if (mode != Mode::off) {
     data_plane = std::make_unique<DataPlane>(loop, planner, std::move(*session),
-                                             DataPlaneOptions{.nft_program = flags.nft, .layout = flags.layout},
+                                             DataPlaneOptions{.nft_program = flags.nft, .layout = layout},
                                              DataPlane::Handlers{
                                                  .synced = synced,
-                                                 .settled = [&](const DataPlane::Counts& counts, Duration took) { metrics.settled(counts.batches, counts.elements, took, wall_seconds()); },
+                                                 .settled = [&](const DataPlane::Counts& counts, Duration took) { metrics.settled(counts.batches, counts.elements, took, runtime::wall_seconds()); },
                                                  .failed = [&](std::string_view error) { metrics.data_plane_failed(error); }});
+  }
+
+  std::optional<AddressFeed> addresses;
+  if (flags.probes_addresses) {
+    addresses.emplace(loop, **source, flags.node, [&](const Ip& address, IfIndex on) { return announcer.ask_about(address, on); });
+    announcer.listen_for([&](const Ip& address) { return addresses->is_asked(address); }, [&](const ForeignClaim& claim) { addresses->heard(claim); });
   }
 
   std::unique_ptr<LinkMonitor> links;
   auto opened = LinkMonitor::open(loop, [&] {
     announcer.set_links(links->links(), links->addresses());
     reporter->set_links(links->links(), links->addresses());
+    if (addresses) addresses->set_links(links->links(), links->addresses());
     HostAddresses host;
     for (const rtnl::Address& a : links->addresses()) {
       const auto link = links->links().find(a.index);
@@ -388,14 +365,17 @@ int run(const Flags& flags) {
                               .statuses_queued = statuses->queued(),
                               .bgp = bgp ? std::optional(bgp->figures()) : std::nullopt});
        },
-       .is_ready = [&] { return is_synced; }});
+       .is_ready = [&] { return is_synced; },
+       .answers = [&] { return (*source)->answers(); }});
 
   using api::Kind;
   std::vector<Kind> kinds{Kind::service, Kind::endpoint_slice, Kind::node, Kind::service_cidr, Kind::ip_address_pool, Kind::l2_advertisement};
+  if (addresses) kinds.push_back(Kind::address_record);
   if (bgp) kinds.insert(kinds.end(), {Kind::bgp_advertisement, Kind::bgp_peer, Kind::bfd_profile, Kind::community, Kind::secret});
   (*source)->start(std::move(kinds),
                    {.changes = [&](std::vector<runtime::Change> c) {
                       if (bgp) bgp->feed().note(c);
+                      if (addresses) addresses->changes(c);
                       feed.changes(std::move(c));
                       if (bgp) bgp->feed().settle();
                     },
@@ -405,10 +385,10 @@ int run(const Flags& flags) {
                     },
                     .fault = [&](const runtime::Fault& f) {
                       log::warn("invalid_object", {{"where", f.where}, {"object", f.object}, {"field", f.field}, {"what", f.what}});
-                      config.set(origin_of(f), f.object.empty() ? f.where : f.object, (f.field.empty() ? "" : f.field + ": ") + f.what);
+                      config.set(origin_of(f), f.about(), (f.field.empty() ? "" : f.field + ": ") + f.what);
                     },
-                    .mended = [&](const runtime::Fault& f) { config.set(origin_of(f), f.object.empty() ? f.where : f.object, ""); }});
-  log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", flags.layout}, {"version", FAIRLEAD_VERSION}});
+                    .mended = [&](const runtime::Fault& f) { config.set(origin_of(f), f.about(), ""); }});
+  log::info("started", {{"node", flags.node}, {"manifests", flags.source.manifests}, {"layout", layout}, {"version", FAIRLEAD_VERSION}});
   const int code = loop.run();
   log::info("neighbours", {{"answered", announcer.tally().answered}, {"ignored", announcer.tally().str()}});
   log::info("stopped", {{"node", flags.node}, {"what", "forwarding stays in the kernel; --cleanup takes it out"}});
@@ -420,52 +400,9 @@ int run(const Flags& flags) {
 
 int main(int argc, char** argv) {
   using namespace fairlead::speaker;
-  Flags flags;
-  flags.node = host_name();
-  flags.source.state_file = "/var/lib/fairlead/state";
-  std::string group{fairlead::api::kGroup};
-  for (const std::string_view pattern : default_exclusions()) flags.excluded.emplace_back(pattern);
-
-  CLI::App app{"fairlead-speaker: announces VIPs and programs Service forwarding on this node"};
-  app.set_version_flag("--version", FAIRLEAD_VERSION);
-  app.add_option("--manifests", flags.source.manifests, "Directory of manifests to serve, instead of a Kubernetes API server");
-  app.add_option("--kubeconfig", flags.source.kubeconfig, "How to reach the API server; in a Pod its service account is used");
-  app.add_option("--api-server", flags.source.api_servers, "HOST:PORT of API servers, tried in turn before any other")->delimiter(',');
-  app.add_option("--namespace", flags.source.ns, "The namespace of Fairlead's own objects (default the Pod's, else fairlead-system)");
-  app.add_option("--api-group", group, "Whose objects are read: fairlead.io or metallb.io")->capture_default_str()->check(CLI::IsMember({"fairlead.io", "metallb.io"}));
-  app.add_option("--state-file", flags.source.state_file, "Keeps what is known for a start without an API server; \"\" for none")->capture_default_str();
-  app.add_option("--node", flags.node, "Name of this node's Node object")->envname("NODE_NAME")->capture_default_str();
-  app.add_option("--mode", flags.data_plane.mode, "What this node forwards: full (all Services), loadbalancer (VIPs out of our pools, beside kube-proxy), off (announces only), auto (by what is found at start)")->capture_default_str();
-  app.add_option("--cluster-cidr", flags.data_plane.cluster_cidrs, "Where pods' addresses are: sources in here are not masqueraded towards ClusterIPs")->delimiter(',');
-  app.add_option("--detect-local-mode", flags.data_plane.detect_local_mode, "What a local pod is known by: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix")->capture_default_str();
-  app.add_option("--pod-bridge-interface", flags.data_plane.pod_bridge_interface, "The bridge of this node's pods, for BridgeInterface");
-  app.add_option("--pod-interface-name-prefix", flags.data_plane.pod_interface_name_prefix, "How the names of pods' links begin, for InterfaceNamePrefix");
-  app.add_option("--nodeport-addresses", flags.data_plane.nodeport_addresses, "Where NodePorts answer: primary, or this host's addresses in these prefixes")->delimiter(',')->capture_default_str();
-  app.add_option("--service-cidr", flags.data_plane.service_cidrs, "Where ClusterIPs are allocated, unless ServiceCIDR objects say it: the unallocated ones are dropped")->delimiter(',')->capture_default_str();
-  app.add_flag("--masquerade-all", flags.data_plane.masquerade_all, "Masquerade all traffic to ClusterIPs");
-  app.add_option("--exclude-interfaces", flags.excluded, "Regular expressions: interfaces never announced on (replaces the default list)");
-  app.add_option("--nft", flags.nft, "The nft program, used to load the table's structure")->capture_default_str();
-  app.add_option("--layout", flags.layout, "Load the table under another layout number, to rehearse an upgrade")->capture_default_str()->check(CLI::Range(1, 9999));
-  app.add_option("--bird-socket", flags.bird.socket, "BIRD's control socket: announce by BGP through it");
-  app.add_option("--bird-config-dir", flags.bird.directory, "Where BIRD's files are written; in memory, as they must not outlive a reboot")->capture_default_str();
-  app.add_flag("--bird-include-only", flags.bird.is_included, "The BIRD is somebody else's: write fairlead.conf, which its configuration includes");
-  app.add_option("--bgp-listen-port", flags.bgp_listen_port, "Where routers may connect to; another one where 179 is taken")->capture_default_str()->check(CLI::Range(1, 65535));
-  app.add_option("--bgp-drain-seconds", flags.bgp_drain_seconds, "How long an excluded node announces with GRACEFUL_SHUTDOWN before it withdraws")->capture_default_str()->check(CLI::Range(0, 3600));
-  app.add_flag("--keep-bird", flags.keep_bird, "Run BIRD beside a speaker, and drain its routes when the speaker stays away; nothing else");
-  app.add_option("--bird", flags.bird_program, "With --keep-bird: the program")->capture_default_str();
-  app.add_option("--bgp-drain-after-seconds", flags.bgp_drain_after_seconds, "With --keep-bird: how long a speaker may be away")->capture_default_str()->check(CLI::Range(1, 86400));
-  app.add_option("--metrics-address", flags.metrics_address, "Where /metrics, /healthz and /readyz are shown; \"\": nowhere")->capture_default_str();
-  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
-  app.add_flag("--init-only", flags.init_only, "Raise the kernel settings that forwarding needs, and exit");
-  app.add_option("--sysctl-root", flags.sysctl_root, "With --init-only: where the kernel settings are, if /proc/sys cannot be written here")->capture_default_str();
-  app.add_flag("--cleanup", flags.cleanup, "Remove Fairlead's tables from the kernel, and exit");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : kStartupFault;
-  }
-  flags.source.group = *fairlead::api::group_of(group);
+  const auto parsed = read_command_line(argc, argv);
+  if (const int* code = std::get_if<int>(&parsed)) return *code == 0 ? 0 : kStartupFault;
+  const Flags& flags = std::get<Flags>(parsed);
   if (!fairlead::log::set_level(flags.log_level)) return fault("--log-level: \"" + flags.log_level + "\" is none of debug, info, warn, error");
   if (flags.keep_bird) return keep_bird(flags);
   if (flags.init_only) return raise_sysctls(flags.sysctl_root);

@@ -173,12 +173,13 @@ ctest_unit() {
 }
 
 # pytest_twice DIR LIMIT [pytest's arguments]. Files of the tests stay below build/, the logs of programs among them. What a
-# caller has put into `prefix` stands before the command. Many daemons, two cores and other people's load: of a few hundred
-# tests one may miss its moment. What fails (five at most) is run once more by itself; what passes then is named in the summary.
+# caller has put into `prefix` stands before the command; into `beside`, what lets tests run beside each other. Many daemons,
+# two cores and other people's load: of a few hundred tests one may miss its moment. What fails (five at most) is run once
+# more by itself; what passes then is named in the summary.
 pytest_twice() {
   local dir=$1 limit=$2 code
   shift 2
-  "${prefix[@]}" timeout --foreground -k 120 "$limit" "$PYTHON" -m pytest "$@" -rsf --durations=5 \
+  "${prefix[@]}" timeout --foreground -k 120 "$limit" "$PYTHON" -m pytest "$@" "${beside[@]}" -rsf --durations=5 \
     -o cache_dir="$dir/cache" --basetemp="$dir/tmp" --junitxml="$dir/pytest.xml"
   code=$?
   [ "$code" -eq 1 ] && [ "$(grep -c : "$dir/cache/v/cache/lastfailed")" -le 5 ] || return "$code"
@@ -187,12 +188,12 @@ pytest_twice() {
     -o cache_dir="$dir/cache" --basetemp="$dir/tmp-again" --junitxml="$dir/again.xml"
 }
 
-# pytest_lab DIR BIN [FILE...]
+# pytest_lab DIR BIN [FILE...]: two files of tests at a time, as they mostly wait. Each has namespaces of its own.
 pytest_lab() {
-  local dir=$1 bin=$2 limit=40m
+  local dir=$1 bin=$2 limit=40m beside=(-n 2 --dist loadfile)
   shift 2
   [ $# -gt 0 ] || set -- tests/lab
-  [ -z "${FAIRLEAD_FULL:-}" ] || limit=6h
+  [ -z "${FAIRLEAD_FULL:-}" ] || limit=6h beside=()  # what is judged is measured alone
   FAIRLEAD_BIN=$bin pytest_twice "$dir" "$limit" "$@" -q
 }
 
@@ -203,7 +204,7 @@ part_cluster() {
 }
 
 part_unit() { ctest_unit "$1" build/release; }
-prefix=()
+prefix=() beside=()
 part_lab() { pytest_lab "$1" "${FAIRLEAD_BIN:-$ROOT/build/release/bin}"; }
 part_bench() {
   local code=0

@@ -57,6 +57,7 @@ std::optional<Clash> Allocator::clash(const Ip& ip, const User& user) const {
   const auto found = used_.find(ip);
   if (found == used_.end()) return std::nullopt;
   const Use& use = found->second;
+  if (use.first.service == nullptr && use.last == nullptr) return Clash{Reason::address_answered};
   if (use.first.service == nullptr) {
     const bool is_own = use.last->ns == user.service->meta.ns && use.last->name == user.service->meta.name;
     return is_own ? std::nullopt : std::optional(Clash{Reason::address_held_down, nullptr, 0});
@@ -126,6 +127,8 @@ void Allocator::hold_down(const Ip& ip, const kube::Name& last) {
   if (is_new) at->second.last = &last;
 }
 
+void Allocator::block(const Ip& ip) { used_.try_emplace(ip); }
+
 std::optional<Spot> Allocator::find_shared(std::size_t pool, Family family, const User& user) {
   if (user.manner->sharing_key.empty()) return std::nullopt;
   const auto found = groups_.find(group_of(pool, family, user));
@@ -163,8 +166,9 @@ std::vector<std::size_t> Allocator::candidates(const kube::Service& service, con
   return out;
 }
 
-Allocator::Answer Allocator::assign(std::span<const std::size_t> candidates, const Wanted& wanted, const User& user) {
-  const auto give = [&](std::size_t pool, std::vector<Family> families) -> Answer {
+std::optional<Allocator::Given> Allocator::assign_among(std::span<const std::size_t> candidates, const Wanted& wanted,
+                                                        const User& user) {
+  const auto give = [&](std::size_t pool, std::vector<Family> families) {
     std::sort(families.begin(), families.end());
     Given given{pool, {}};
     for (const Family f : families) given.ips.push_back(*assign_from(pool, f, user));
@@ -177,13 +181,21 @@ Allocator::Answer Allocator::assign(std::span<const std::size_t> candidates, con
   for (const std::size_t pool : candidates) {
     if (has_all(pool)) return give(pool, wanted.families);
   }
-  if (!wanted.all_or_nothing && wanted.families.size() > 1) {
-    for (const Family f : wanted.families) {
-      for (const std::size_t pool : candidates) {
-        if (find(pool, f, user)) return give(pool, {f});
-      }
+  if (wanted.all_or_nothing || wanted.families.size() == 1) return std::nullopt;
+  for (const Family f : wanted.families) {
+    for (const std::size_t pool : candidates) {
+      if (find(pool, f, user)) return give(pool, {f});
     }
   }
+  return std::nullopt;
+}
+
+Allocator::Answer Allocator::assign(std::span<const std::size_t> candidates, const Wanted& wanted, const User& user) {
+  const auto is_pinned = [&](std::size_t pool) { return pools_.valid()[pool]->service_allocation.has_value(); };
+  const auto pinned = static_cast<std::size_t>(
+      std::find_if_not(candidates.begin(), candidates.end(), is_pinned) - candidates.begin());
+  if (auto given = assign_among(candidates.first(pinned), wanted, user)) return *std::move(given);
+  if (auto given = assign_among(candidates.subspan(pinned), wanted, user)) return *std::move(given);
   // Full, or never of that family: the remedy differs.
   const bool could = std::any_of(candidates.begin(), candidates.end(), [&](std::size_t pool) {
     const auto has = [&](Family f) { return !free_of(pool, f).empty(); };

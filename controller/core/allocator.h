@@ -82,7 +82,7 @@ struct User {
 /// Why an address cannot be somebody's.
 struct Clash {
   Reason reason = Reason::address_in_use;
-  const kube::Service* with = nullptr;  // null: held down
+  const kube::Service* with = nullptr;  // null: held down, or answered by a station
   std::uint32_t port = 0;               // port_key of sharing_ports_clash
 };
 
@@ -99,6 +99,8 @@ class Allocator {
   void release(const Ip& ip, const kube::Service& by);
   /// Nobody but the Service of this name gets it in this pass. Nothing happens when it is in use.
   void hold_down(const Ip& ip, const kube::Name& last);
+  /// Nobody gets it in this pass: a station has it. Nothing happens when it is in use.
+  void block(const Ip& ip);
 
   /// Where automatic choice looks: pools with a serviceAllocation that matches (priority ascending, 0 last, then name),
   /// then pools without one, by name. Only those with autoAssign.
@@ -112,6 +114,7 @@ class Allocator {
   using Answer = std::variant<Given, Reason>;
   /// From the first pool that has what is wanted, free or to be shared: all addresses come from one pool. When there is no
   /// pool for both families and one is enough: the first pool with the primary family, else the first with the other.
+  /// Pools with a serviceAllocation are asked first and by themselves: what they give, though of one family, is taken.
   Answer assign(std::span<const std::size_t> candidates, const Wanted& wanted, const User& user);
   /// One more address from this very pool.
   std::optional<Ip> assign_from(std::size_t pool, Family family, const User& user);
@@ -126,7 +129,7 @@ class Allocator {
     std::unordered_map<std::uint32_t, const kube::Service*> ports;
   };
   struct Use {
-    User first;                        // no service: held down
+    User first;                        // no service: held down, or blocked
     const kube::Name* last = nullptr;  // of one that is held down
     std::unique_ptr<Shared> shared;
   };
@@ -149,6 +152,7 @@ class Allocator {
 
   FirstFree& free_of(std::size_t pool, Family family);
   GroupKey group_of(std::size_t pool, Family family, const User& user) const;
+  std::optional<Given> assign_among(std::span<const std::size_t> candidates, const Wanted& wanted, const User& user);
   std::optional<Spot> find(std::size_t pool, Family family, const User& user);
   std::optional<Spot> find_shared(std::size_t pool, Family family, const User& user);
 

@@ -106,6 +106,8 @@ void Cluster::give_ips(Task& t) {
                                                          : config_.service_cidrs.front().base.family();
   const Family second = other(primary);
   const auto can = [&](Family f) { return contains(t.cluster_ips, f) || ips_.offers(f); };
+  // One that was written down, and no prefix for the other: task.cpp says what RequireDualStack makes of it.
+  if (!t.cluster_ips.empty() && !can(second)) return;
   std::vector<Family> families{primary};
   if (policy == IpFamilyPolicy::require_dual_stack || (policy == IpFamilyPolicy::prefer_dual_stack && can(second))) {
     families.push_back(second);

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "controller/core/allocator.h"
+#include "controller/core/hold_down.h"
+#include "controller/core/probes.h"
 #include "controller/core/reasons.h"
 #include "proto/base/clock.h"
 
@@ -33,7 +35,9 @@ struct Snapshot {
   const std::set<std::string>* gone_pools = nullptr;
   /// A pool (or Community) is there and cannot be read, now. In metallb.io mode that refuses all pools.
   bool has_unreadable_pool = false;
-  TimePoint now{};  // of hold-down
+  std::vector<const api::AddressRecord*> records;  // what speakers have heard, and what the last controller noted
+  TimePoint now{};             // of hold-down and of probing
+  std::int64_t wall_now = 0;   // the same in seconds since 1970: what is noted outlives the process
 };
 
 struct Config {
@@ -47,18 +51,17 @@ struct Config {
   api::Group group = api::Group::fairlead;
   std::string lb_class;  // "": Services without a loadBalancerClass; else those of this one
   Duration hold_down{};  // an address that was given back goes to nobody else for this long
+  /// An address that no status shows is given once the speakers have heard nobody answer for it.
+  bool probes_addresses = false;
 };
 
-/// What a pass tells the next one; empty at the start and for a new leader. Nothing here decides who has which address
-/// that a status shows, except where a Service changes how it shares one: then that one moves and not the others.
+/// What a pass tells the next one; empty at the start and for a new leader, who finds what is held down in the notes of
+/// the last one. Nothing here decides who has which address that a status shows, except where a Service changes how it
+/// shares one: then that one moves and not the others.
 struct Memory {
-  struct Released {
-    kube::Name last;
-    TimePoint until{};
-  };
   std::map<kube::Name, std::string> manners;  // of Services that share, in one text
-  std::map<Ip, kube::Name> holders;           // with hold-down only
-  std::map<Ip, Released> released;
+  HoldDown hold_down;
+  Probes probes;
   std::optional<std::vector<api::IPAddressPool>> good_pools;  // metallb.io: the last that were valid as a whole
 };
 
@@ -90,6 +93,7 @@ struct Decisions {
   std::vector<Write> writes;     // in the order in which they were decided
   std::vector<Notice> problems;  // what stands in the way now, on every pass until it is solved
   std::vector<PoolUse> pools;    // all pools, always; a refused one has nothing available
+  api::AddressNotes notes;       // what the speakers are asked, and what is held down
   std::optional<TimePoint> wake_at;  // when a pass is due without any change
 };
 

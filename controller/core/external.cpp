@@ -1,13 +1,13 @@
 #include "controller/core/external.h"
 
 #include <numeric>
+#include <utility>
 
 #include "proto/api/validate.h"
 
 namespace fairlead::controller::core {
 namespace {
 
-using kube::IpFamilyPolicy;
 using kube::Service;
 
 std::vector<Family> sorted(std::vector<Family> families) {
@@ -35,7 +35,13 @@ std::vector<Ip> without_repeats(const std::vector<Ip>& ips) {
   return out;
 }
 
-bool has_class(const Service& s, const Config& config) { return s.load_balancer_class == config.lb_class; }
+/// How it shares, in one text.
+std::string manner_text(const Task& t) {
+  std::string out(t.manner.sharing_key);
+  out.append(1, '\n').append(t.manner.backends);
+  for (const std::uint32_t port : t.manner.ports) out.append(1, '\n').append(std::to_string(port));
+  return out;
+}
 
 std::span<const kube::Node* const> nodes_to_avoid(const Snapshot& snapshot, const Config& config) {
   if (config.group == api::Group::metallb) return {};  // MetalLB does not look
@@ -51,6 +57,7 @@ External::External(const Snapshot& snapshot, const Config& config, Memory& memor
       tasks_(tasks),
       namespaces_(snapshot.namespaces != nullptr ? *snapshot.namespaces : no_namespaces_),
       is_metallb_(config.group == api::Group::metallb),
+      time_{config.hold_down, snapshot.now, snapshot.wall_now},
       judged_(snapshot.pools, nodes_to_avoid(snapshot, config)) {
   if (is_metallb_) judge_communities();
   is_stale_ = is_metallb_ && (snapshot.has_unreadable_pool || !judged_.refused().empty() || !bad_communities_.empty());
@@ -59,6 +66,7 @@ External::External(const Snapshot& snapshot, const Config& config, Memory& memor
     last_good_.emplace(good_, std::span<const kube::Node* const>());
   }
   addresses_.emplace(pools());
+  words_.emplace(pools(), namespaces_, memory.probes);
 }
 
 void External::judge_communities() {
@@ -73,7 +81,7 @@ void External::judge_communities() {
 void External::run(std::vector<Notice>& problems) {
   std::vector<Task*> order;
   for (Task& t : tasks_) {
-    prepare(t, problems);
+    prepare(t, config_, problems);
     if (t.is_ours) order.push_back(&t);
   }
   if (is_frozen()) {
@@ -89,67 +97,13 @@ void External::run(std::vector<Notice>& problems) {
   // Who has changed how it shares an address comes last, so that it moves and the others do not.
   std::stable_partition(order.begin(), order.end(), [&](const Task* t) { return !has_changed(*t); });
   for (Task* const t : order) claim(*t);
-  hold_down();
+  if (config_.probes_addresses || config_.hold_down > Duration::zero()) {
+    for (const Task* const t : order) in_use_.insert(t->held.begin(), t->held.end());
+  }
+  begin_hold_down();
+  begin_probes();
   give_all();
-}
-
-// --- what a Service asks for ---
-
-void External::prepare(Task& t, std::vector<Notice>& problems) {
-  const Service& s = *t.service;
-  if (s.type != kube::ServiceType::load_balancer) return;
-  if (!has_class(s, config_)) {
-    problems.push_back(problem(s, Reason::class_not_ours,
-                               "spec.loadBalancerClass is \"" + s.load_balancer_class + "\" and this controller serves \"" +
-                                   config_.lb_class + "\": see --lb-class"));
-    return;
-  }
-  t.is_ours = true;
-  t.request = read_request(s);
-  t.manner = manner_of(s, t.request.sharing_key);
-  if (!t.request.deprecated.empty()) {
-    problems.push_back(problem(s, Reason::deprecated_annotation,
-                               t.request.deprecated + " has an old prefix: write metallb.io/ or fairlead.io/ instead"));
-  }
-  set_wanted(t, problems);
-}
-
-void External::set_wanted(Task& t, std::vector<Notice>& problems) {
-  const Service& s = *t.service;
-  const auto wait = [&](Reason reason, const char* what) {
-    if (!t.waits) problems.push_back(problem(s, reason, what));
-    t.waits = true;
-  };
-  if (t.cluster_ips.empty()) {
-    if (s.is_headless) {
-      return wait(Reason::no_cluster_ip,
-                  "spec.clusterIP is None, and a headless Service gets no external address: remove it");
-    }
-    return wait(Reason::no_cluster_ip, "it has no cluster address yet, which says the families: wait for one");
-  }
-  const bool is_dual = contains(t.cluster_ips, Family::v4) && contains(t.cluster_ips, Family::v6);
-  IpFamilyPolicy policy =
-      s.ip_family_policy.value_or(is_dual ? IpFamilyPolicy::require_dual_stack : IpFamilyPolicy::single_stack);
-  // An API server never leaves two cluster addresses to SingleStack; MetalLB asks the addresses.
-  if (is_metallb_ && is_dual && policy == IpFamilyPolicy::single_stack) policy = IpFamilyPolicy::require_dual_stack;
-  if (policy == IpFamilyPolicy::require_dual_stack && !is_dual) {
-    return wait(Reason::not_enough_cluster_ips,
-                "spec.ipFamilyPolicy is RequireDualStack and it has one cluster address: both families are needed");
-  }
-  if (!is_dual || policy == IpFamilyPolicy::single_stack) {
-    t.wanted.families = {t.cluster_ips.front().family()};
-    return;
-  }
-  const bool is_v6_first = !s.ip_families.empty() && s.ip_families.front() == Family::v6;
-  t.wanted.families = {is_v6_first ? Family::v6 : Family::v4, is_v6_first ? Family::v4 : Family::v6};
-  t.wanted.all_or_nothing = policy == IpFamilyPolicy::require_dual_stack;
-}
-
-std::string External::manner_text(const Task& t) const {
-  std::string out(t.manner.sharing_key);
-  out.append(1, '\n').append(t.manner.backends);
-  for (const std::uint32_t port : t.manner.ports) out.append(1, '\n').append(std::to_string(port));
-  return out;
+  tell_skipped(problems);
 }
 
 bool External::has_changed(const Task& t) const {
@@ -205,7 +159,7 @@ bool External::may_keep(Task& t, const Ip& ip) {
   }
   if (const auto clash = addresses_->clash(ip, t.user())) {
     if (clash->reason != Reason::address_in_use) {
-      drop(t, ip, Reason::address_taken, what_clashes(ip, *clash));
+      drop(t, ip, Reason::address_taken, words_->in_the_way(ip, *clash));
       return false;
     }
     const Service& user = *clash->with;
@@ -223,7 +177,8 @@ bool External::may_keep(Task& t, const Ip& ip) {
     drop(t, ip, Reason::address_in_no_pool, "it is in no pool any more");
     return false;
   }
-  if (const Request& r = t.request; r.fault.empty() && !r.pool.empty() && r.pool != home->pool) {
+  // MetalLB asks for the pool before it reads the addresses; to us what cannot be read as a whole changes nothing.
+  if (const Request& r = t.request; (r.fault.empty() || is_metallb_) && !r.pool.empty() && r.pool != home->pool) {
     drop(t, ip, Reason::other_pool_requested, "it asks for pool " + std::string(r.pool));
     return false;
   }
@@ -284,19 +239,57 @@ void External::claim(Task& t) {
 
 // --- what is missing: given ---
 
-/// Addresses that nobody shows any more rest for a while, but for the Service that had them.
-void External::hold_down() {
+// --- what rests, and what is asked about before it is given ---
+
+void External::begin_hold_down() {
   if (config_.hold_down <= Duration::zero()) return;
-  std::set<Ip> shown;
-  for (const Task& t : tasks_) shown.insert(t.held.begin(), t.held.end());
-  for (const auto& [ip, name] : memory_.holders) {
-    if (!shown.contains(ip)) memory_.released.try_emplace(ip, Memory::Released{name, snapshot_.now + config_.hold_down});
-  }
-  std::erase_if(memory_.released,
-                [&](const auto& entry) { return entry.second.until <= snapshot_.now || shown.contains(entry.first); });
-  for (const auto& [ip, released] : memory_.released) {
+  memory_.hold_down.learn(snapshot_.records, time_);
+  memory_.hold_down.begin(in_use_, time_);
+  for (const auto& [ip, released] : memory_.hold_down.released()) {
     addresses_->hold_down(ip, released.last);
     last_held_[released.last].push_back(ip);
+  }
+}
+
+void External::begin_probes() {
+  if (!config_.probes_addresses) return;
+  memory_.probes.begin(snapshot_.now);
+  for (const api::AddressRecord* record : snapshot_.records) memory_.probes.learn(*record, snapshot_.now);
+  for (const auto& [ip, taken] : memory_.probes.taken()) addresses_->block(ip);
+}
+
+/// What was just given to a Service is not, as long as it is not known that nobody has it. It stays nobody else's.
+void External::reserve(Task& t) {
+  if (!config_.probes_addresses || t.given.empty()) return;
+  bool is_free = true;
+  for (const Ip& ip : t.given) {
+    if (!in_use_.contains(ip)) is_free = memory_.probes.is_free(ip, name_of(t.service->meta), snapshot_.now) && is_free;
+  }
+  if (is_free) return;
+  t.pending = {Reason::address_being_probed, "whether somebody on the network has " + join(t.given) + " is being asked: wait"};
+  std::erase_if(t.held, [&](const Ip& ip) { return std::find(t.given.begin(), t.given.end(), ip) != t.given.end(); });
+  t.reserved = std::exchange(t.given, {});
+  if (!t.held.empty()) return;
+  t.home.clear();
+  t.home_pool.reset();
+}
+
+/// The Services that got another address, or have to wait: once each while they are there.
+void External::tell_skipped(std::vector<Notice>& problems) const {
+  if (!config_.probes_addresses || memory_.probes.taken().empty()) return;
+  std::map<kube::Name, const Task*> by_name;
+  for (const Task& t : tasks_) {
+    if (t.is_ours) by_name.emplace(name_of(t.service->meta), &t);
+  }
+  for (const auto& [ip, taken] : memory_.probes.taken()) {
+    const auto found = by_name.find(taken.wanted_by);
+    if (found == by_name.end()) continue;
+    const Task& t = *found->second;
+    if (t.pending && t.pending->reason == Reason::address_answered) continue;  // which says it
+    problems.push_back(problem(*t.service, Reason::address_skipped,
+                               "it does not get " + ip.str() + ": " + words_->who_answers(ip) +
+                                   ": take it from that station, or out of spec.addresses of IPAddressPool " +
+                                   (pools().at(ip) ? pool(*pools().at(ip)).meta.name : "that has it")));
   }
 }
 
@@ -306,12 +299,21 @@ void External::give_all() {
   for (bool again = true; again;) {
     again = false;
     for (Task& t : tasks_) {
-      if (t.is_ours && !t.waits && t.held.size() < t.wanted.families.size()) again |= give(t);
+      for (const Ip& ip : std::exchange(t.reserved, {})) addresses_->release(ip, *t.service);  // it chooses again, too
+    }
+    for (Task& t : tasks_) {
+      if (!t.is_ours || t.waits) continue;
+      if (t.held.size() >= t.wanted.families.size()) {
+        if (!t.held.empty() && !t.request.fault.empty()) t.pending = {Reason::request_ignored, t.request.fault};
+        continue;
+      }
+      again |= give(t);
+      reserve(t);
     }
   }
   // Who waits is told why by what everybody has in the end, as the next pass will see it.
   for (Task& t : tasks_) {
-    if (t.pending) give(t);
+    if (t.pending && t.reserved.empty()) give(t);
     std::sort(t.held.begin(), t.held.end());
   }
 }
@@ -336,7 +338,7 @@ bool External::give(Task& t) {
   }
   if (r.pool.empty()) {
     const auto candidates = addresses_->candidates(*t.service, namespaces_);
-    if (candidates.empty()) tell_none(t);
+    if (candidates.empty()) t.pending = words_->no_candidate(*t.service, addresses_->has_automatic());
     else give_from(t, candidates);
     return has_released;
   }
@@ -370,7 +372,11 @@ bool External::give_second(Task& t) {
   }
   drop(t, t.held.front(), Reason::dual_stack_incomplete,
        "pool " + t.home + " has no " + str(missing) + " address for it, and RequireDualStack needs both from one");
+  const Ip given_back = t.held.front();
   give_back(t);
+  if (config_.hold_down > Duration::zero()) {
+    addresses_->hold_down(given_back, memory_.hold_down.release(given_back, name_of(t.service->meta), time_));
+  }
   return false;
 }
 
@@ -408,7 +414,10 @@ void External::give_requested(Task& t) {
       return no(Reason::request_avoided, "it asks for " + ip.str() + " and IPAddressPool " + from.meta.name +
                                              " avoids .0 and .255: ask for another, or set avoidBuggyIPs: false");
     }
-    if (const auto clash = addresses_->clash(ip, t.user())) return tell_clash(t, ip, *clash);
+    if (const auto clash = addresses_->clash(ip, t.user())) {
+      t.pending = words_->refused_request(ip, *clash);
+      return;
+    }
   }
   for (const Ip& ip : r.ips) addresses_->take(ip, t.user());
   t.held = t.given = r.ips;
@@ -462,63 +471,6 @@ void External::give_from(Task& t, std::span<const std::size_t> candidates) {
   }
 }
 
-/// Automatic choice has no pool to look at.
-void External::tell_none(Task& t) const {
-  const Service& s = *t.service;
-  if (pools().valid().empty() && pools().refused().empty()) {
-    t.pending = {Reason::no_pool, "there is no IPAddressPool: create one"};
-    return;
-  }
-  if (pools().valid().empty()) {
-    t.pending = {Reason::pools_refused, "every IPAddressPool is refused: correct what is reported about " +
-                                            pools().refused().front().pool->meta.name};
-    return;
-  }
-  if (!addresses_->has_automatic()) {
-    t.pending = {Reason::no_auto_assign_pool,
-                 "every valid IPAddressPool has autoAssign: false: name one with the annotation address-pool, or add one"};
-    return;
-  }
-  const auto admits = [&](const api::IPAddressPool* p) {
-    return p->auto_assign && match::pool_serves_namespace(*p, s.meta.ns, namespaces_);
-  };
-  if (std::none_of(pools().valid().begin(), pools().valid().end(), admits)) {
-    t.pending = {Reason::no_pool_for_namespace, "no IPAddressPool serves namespace " + s.meta.ns +
-                                                    ": widen the spec.serviceAllocation of one, or add a pool without"};
-  } else {
-    t.pending = {Reason::no_pool_for_labels,
-                 "no IPAddressPool that serves namespace " + s.meta.ns +
-                     " selects its labels: change metadata.labels or a pool's serviceSelectors"};
-  }
-}
-
-std::string External::what_clashes(const Ip& ip, const Clash& clash) const {
-  if (clash.with == nullptr) return ip.str() + " was given back a moment ago and is held down";
-  const std::string by = ip.str() + " is in use by " + object(*clash.with);
-  switch (clash.reason) {
-    case Reason::sharing_key_differs: return by + ", whose allow-shared-ip is another";
-    case Reason::sharing_ports_clash: return by + ", which has port " + port_text(clash.port);
-    case Reason::sharing_backends_differ: return by + ", whose externalTrafficPolicy or selector is another";
-    case Reason::sharing_across_namespaces: return by + " of another namespace";
-    default: return by;
-  }
-}
-
-void External::tell_clash(Task& t, const Ip& ip, const Clash& clash) const {
-  const auto remedy = [&]() -> std::string {
-    switch (clash.reason) {
-      case Reason::address_held_down: return "wait, or ask for another";
-      case Reason::sharing_key_differs: return "write the same value, or ask for another";
-      case Reason::sharing_ports_clash: return "use other ports, or ask for another";
-      case Reason::sharing_backends_differ: return "set Cluster for both, or Local with one selector";
-      case Reason::sharing_across_namespaces:
-        return "set allowCrossNamespaceSharing in IPAddressPool " + pool(*pools().at(ip)).meta.name;
-      default: return "ask for another, or give both one value of allow-shared-ip";
-    }
-  };
-  t.pending = {clash.reason, "it asks for " + ip.str() + ": " + what_clashes(ip, clash) + ": " + remedy()};
-}
-
 // --- afterwards ---
 
 void External::tell_pools(Decisions& out) const {
@@ -564,19 +516,19 @@ void External::remember(Decisions& out) {
   for (const Task& t : tasks_) {
     if (!t.manner.sharing_key.empty()) memory_.manners.emplace(name_of(t.service->meta), manner_text(t));
   }
+  if (config_.probes_addresses) {
+    memory_.probes.end();
+    out.notes.asked = memory_.probes.questions();
+    out.wake_at = memory_.probes.next();
+  }
   if (config_.hold_down <= Duration::zero()) return;
   std::map<Ip, kube::Name> holders;
   for (const Task& t : tasks_) {
     for (const Ip& ip : t.held) holders.emplace(ip, name_of(t.service->meta));
   }
-  for (const auto& [ip, name] : memory_.holders) {
-    if (!holders.contains(ip)) memory_.released.try_emplace(ip, Memory::Released{name, snapshot_.now + config_.hold_down});
-  }
-  for (const auto& [ip, name] : holders) memory_.released.erase(ip);
-  memory_.holders = std::move(holders);
-  for (const auto& [ip, released] : memory_.released) {
-    out.wake_at = std::min(out.wake_at.value_or(released.until), released.until);
-  }
+  memory_.hold_down.end(std::move(holders), time_);
+  out.notes.held_down = memory_.hold_down.notes();
+  if (const auto next = memory_.hold_down.next()) out.wake_at = std::min(out.wake_at.value_or(*next), *next);
 }
 
 }  // namespace fairlead::controller::core

@@ -3,11 +3,13 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "controller/core/task.h"
+#include "controller/core/words.h"
 
 namespace fairlead::controller::core {
 
@@ -34,9 +36,6 @@ class External {
   const Pools& pools() const { return last_good_ ? *last_good_ : judged_; }
   const api::IPAddressPool& pool(std::size_t index) const { return *pools().valid()[index]; }
 
-  void prepare(Task& t, std::vector<Notice>& problems);
-  void set_wanted(Task& t, std::vector<Notice>& problems);
-  std::string manner_text(const Task& t) const;
   bool has_changed(const Task& t) const;
 
   void claim(Task& t);
@@ -47,16 +46,16 @@ class External {
   void drop_all(Task& t, const std::vector<Ip>& ips, Reason reason, const std::string& why);
   void give_back(Task& t);
 
-  void hold_down();
+  void begin_hold_down();
+  void begin_probes();
+  void reserve(Task& t);
   void give_all();
   bool give(Task& t);
   bool give_second(Task& t);
   void give_requested(Task& t);
   void give_from(Task& t, std::span<const std::size_t> candidates);
   bool give_last(Task& t, std::span<const std::size_t> candidates);
-  void tell_none(Task& t) const;
-  void tell_clash(Task& t, const Ip& ip, const Clash& clash) const;
-  std::string what_clashes(const Ip& ip, const Clash& clash) const;
+  void tell_skipped(std::vector<Notice>& problems) const;
 
   const Snapshot& snapshot_;
   const Config& config_;
@@ -65,13 +64,16 @@ class External {
   const match::Namespaces no_namespaces_;
   const match::Namespaces& namespaces_;
   const bool is_metallb_;
+  const HoldDown::Time time_;
   const Pools judged_;
   std::vector<Notice> bad_communities_;
   bool is_stale_ = false;
   std::vector<const api::IPAddressPool*> good_;
   std::optional<Pools> last_good_;
   std::optional<Allocator> addresses_;
+  std::optional<Words> words_;
   std::map<kube::Name, std::vector<Ip>> last_held_;  // addresses that are held down, by whom they had been
+  std::set<Ip> in_use_;                               // with hold-down or probing: what is shown and stays
 };
 
 }  // namespace fairlead::controller::core

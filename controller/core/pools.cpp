@@ -199,6 +199,7 @@ bool is_buggy(const Ip& ip) {
 
 std::array<std::int64_t, 2> capacity(const api::IPAddressPool& pool) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const Wide many = Wide{1} << 62;  // MetalLB counts no further, and statuses should not differ
   std::array<std::int64_t, 2> out{};
   for (const IpRange& range : pool.addresses) {
     const bool is4 = range.first.is4();
@@ -212,7 +213,7 @@ std::array<std::int64_t, 2> capacity(const api::IPAddressPool& pool) {
       count -= zeros + ends;  // may pass below zero by one; the +1 below brings it back
     }
     std::int64_t& total = out[is4 ? 0 : 1];
-    if (!(is4 && pool.avoid_buggy_ips) && count >= static_cast<Wide>(kMost - total)) {
+    if (!is4 && (count >= many - 1 || count >= static_cast<Wide>(kMost - total))) {
       total = kMost;
     } else {
       total += static_cast<std::int64_t>(count + 1);

@@ -48,11 +48,14 @@ enum class Reason : std::uint8_t {
   pool_not_compatible,
   address_in_use,
   address_held_down,
+  address_answered,  // a station that Kubernetes does not know of has it
   sharing_key_differs,
   sharing_ports_clash,
   sharing_backends_differ,
   sharing_across_namespaces,
+  address_being_probed,  // for a moment: whether somebody has the address that it is to get
   // Said, and nothing waits for it.
+  address_skipped,  // it got another one, as a station has this one
   deprecated_annotation,
   class_not_ours,
   // A Service has to wait for a cluster address or a node port (folder mode).
@@ -124,10 +127,13 @@ inline constexpr std::array<ReasonText, kReasons> kReasonTexts{{
     {Reason::pool_not_compatible, "pool_not_compatible", "AllocationFailed", Tone::warning},
     {Reason::address_in_use, "address_in_use", "AllocationFailed", Tone::warning},
     {Reason::address_held_down, "address_held_down", "AllocationFailed", Tone::warning},
+    {Reason::address_answered, "address_answered", "AllocationFailed", Tone::warning},
     {Reason::sharing_key_differs, "sharing_key_differs", "AllocationFailed", Tone::warning},
     {Reason::sharing_ports_clash, "sharing_ports_clash", "AllocationFailed", Tone::warning},
     {Reason::sharing_backends_differ, "sharing_backends_differ", "AllocationFailed", Tone::warning},
     {Reason::sharing_across_namespaces, "sharing_across_namespaces", "AllocationFailed", Tone::warning},
+    {Reason::address_being_probed, "address_being_probed", "AddressBeingProbed", Tone::quiet},
+    {Reason::address_skipped, "address_skipped", "AddressInUse", Tone::warning},
     {Reason::deprecated_annotation, "deprecated_annotation", "deprecatedAnnotation", Tone::warning},
     {Reason::class_not_ours, "class_not_ours", "ClassNotOurs", Tone::quiet},
     {Reason::cluster_ip_taken, "cluster_ip_taken", "ClusterIPAllocationFailed", Tone::warning},

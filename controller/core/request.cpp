@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/api/annotations.h"
+#include "proto/base/text.h"
 
 namespace fairlead::controller::core {
 namespace {
@@ -23,12 +24,6 @@ Found find(const kube::Meta& meta, std::string_view name, std::string& deprecate
   return {std::move(key), found->value};
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 void read_ips(const std::string& field, std::string_view list, Request& out) {
   while (true) {
     const auto comma = list.find(',');
@@ -38,7 +33,7 @@ void read_ips(const std::string& field, std::string_view list, Request& out) {
       out.fault = field + " holds \"" + std::string(item.substr(0, 64)) + "\", which is no address: write one address, or an IPv4 and an IPv6 one with a comma";
       break;
     }
-    out.ips.push_back(*ip);
+    out.ips.push_back(unmapped(*ip));
     if (comma == std::string_view::npos) break;
     list.remove_prefix(comma + 1);
   }
@@ -64,7 +59,7 @@ Request read_request(const kube::Service& service) {
     read_ips("the annotation " + ips.key, ips.value, out);
   } else if (!single.empty()) {
     const auto ip = parse_ip(single);
-    if (ip) out.ips = {*ip};
+    if (ip) out.ips = {unmapped(*ip)};
     else out.fault = "spec.loadBalancerIP holds \"" + single.substr(0, 64) + "\", which is no address: write one IPv4 or IPv6 address";
   }
   return out;

@@ -22,6 +22,7 @@ struct Task {
   std::string home;                      // the name of the pool of `held`
   std::optional<std::size_t> home_pool;  // its index, if it is valid
   std::vector<Ip> given;                 // the part of `held` that is new
+  std::vector<Ip> reserved;              // nobody else's in this pass: being asked about before they are given
   std::vector<Notice> events;
   struct Pending {
     Reason reason;
@@ -31,6 +32,10 @@ struct Task {
 
   User user() const { return {service, &manner}; }
 };
+
+/// Sets is_ours, request, manner and wanted, by the Service and its cluster addresses; waits, with a problem, where they
+/// do not say which families it wants.
+void prepare(Task& t, const Config& config, std::vector<Notice>& problems);
 
 inline kube::Name name_of(const kube::Meta& meta) { return {meta.ns, meta.name}; }
 inline api::Key key_of(const kube::Service& s) { return {api::Kind::service, name_of(s.meta)}; }

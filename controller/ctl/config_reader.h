@@ -5,10 +5,9 @@
 /// All that is read is one world: whatever an object names must be among it. Kinds of other groups are passed over; of
 /// Kubernetes' own, Services are parsed, and Secrets, Nodes and Namespaces are used by the rules.
 ///
-/// Namespaces. With MetalLB's group only objects in MetalLB's namespace count, as there: it is the one given; else
-/// metallb-system where an object names it, or the only or most frequent one that objects name. An object without a
-/// namespace is in it (kubectl's -n says where), one in another namespace is a violation. With our own group a namespace
-/// is asked for only when one was given.
+/// Namespaces. With MetalLB's group only objects in MetalLB's namespace count, as there: the one given, else
+/// metallb-system, as with the controller. An object without a namespace is in it (kubectl's -n says where), one in
+/// another namespace is a violation. With our own group a namespace is asked for only when one was given.
 #include <map>
 #include <string>
 #include <string_view>
@@ -57,7 +56,9 @@ class ConfigReader {
   };
   struct Entry {
     api::Key key;
-    std::optional<api::Object> object;  // none: it could not be read
+    std::optional<api::Object> object;  // none: it is refused
+    std::optional<api::Object> partly;  // what could be read of it then
+    std::vector<std::string> refused;   // the fields that could not
     bool has_namespace = false;
     bool is_ours = false;  // of our group or MetalLB's
     Spot spot;
@@ -68,6 +69,8 @@ class ConfigReader {
   void judge_unknown(const std::string& api_version, const std::string& kind, const runtime::Json& object, const Spot& spot);
   std::string home() const;
   void settle_namespaces();
+  std::vector<api::Violation> judge() const;
+  void find_lines();
   void add(const Spot& spot, std::string kind, kube::Name name, std::string field, api::Rule rule,
            api::Severity severity, std::string reason);
 

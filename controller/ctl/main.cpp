@@ -38,7 +38,7 @@ CLI::App* add_validate(CLI::App& app, ctl::ValidateFlags& flags, ValidateTexts& 
   out->add_option("--bgp-type", texts.bgp_type, "What speaks BGP: bird, native, frr or frr-k8s (default bird; frr-k8s with metallb.io)")
       ->check(CLI::IsMember({"bird", "native", "frr", "frr-k8s"}))
       ->type_name("TYPE");
-  out->add_option("-n,--namespace", flags.ns, "The namespace whose objects count")->type_name("NAME");
+  out->add_option("-n,--namespace", flags.ns, "The namespace whose objects count (default metallb-system with metallb.io)")->type_name("NAME");
   out->add_option("-o,--output", texts.format, "text or json")->check(CLI::IsMember({"text", "json"}))->type_name("FORMAT");
   return out;
 }

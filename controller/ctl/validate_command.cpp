@@ -64,7 +64,12 @@ class Files {
     }
     if (error) fail(folder, error.message());
     std::sort(found.begin(), found.end());
-    for (const std::string& path : found) read_file(path);
+    for (const std::string& path : found) {
+      // A pipe that somebody left there would be waited for.
+      const fs::file_type type = fs::status(path, error).type();
+      if (type == fs::file_type::regular || type == fs::file_type::not_found) read_file(path);
+      else fail(path, "is no regular file");
+    }
   }
 
   void read_file(const std::string& path) {
@@ -121,6 +126,10 @@ int run_validate(const ValidateFlags& flags, std::ostream& out, std::ostream& er
     print_json(report, out);
   } else {
     for (const Finding& f : report.findings) out << f.str() << "\n";
+  }
+  if (!out.flush()) {
+    err << "fairleadctl: the output cannot be written\n";
+    return kUnreadable;
   }
   if (files.has_failed()) return kUnreadable;
   const auto is_fault = [](const Finding& f) { return f.severity != Severity::warning; };

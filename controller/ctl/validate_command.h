@@ -20,8 +20,8 @@ inline constexpr int kNoFault = 0;
 inline constexpr int kFaults = 1;
 inline constexpr int kUnreadable = 2;
 
-/// 0: no fault, perhaps warnings. 1: faults. 2: something could not be read, said on `err`; what could be is judged all
-/// the same.
+/// 0: no fault, perhaps warnings. 1: faults. 2: something could not be read, or the result not be written, said on `err`;
+/// what could be read is judged all the same.
 int run_validate(const ValidateFlags& flags, std::ostream& out, std::ostream& err);
 
 }  // namespace fairlead::ctl

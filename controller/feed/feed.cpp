@@ -21,9 +21,6 @@ bool put(Map& map, const runtime::Change& change) {
   return true;
 }
 
-/// What a fault is about: an object, or the place of what cannot be read.
-const std::string& what_of(const runtime::Fault& fault) { return fault.object.empty() ? fault.where : fault.object; }
-
 template <class Map, class List>
 void copy(const Map& from, List& to) {
   to.reserve(from.size());
@@ -57,11 +54,16 @@ api::ConfigSet Objects::config_set() const {
   return out;
 }
 
+const api::AddressRecord* Objects::own_record() const {
+  const auto found = std::find_if(records.begin(), records.end(), [](const auto& entry) { return entry.first.name == api::kControllerRecord; });
+  return found == records.end() ? nullptr : &found->second;
+}
+
 std::vector<std::string> Objects::unreadable_lines() const {
   std::vector<std::string> out;
   for (const runtime::Fault& fault : faults) {
     const std::string field = fault.field.empty() ? "" : fault.field + " ";
-    out.push_back((fault.object.empty() ? fault.where : fault.object) + ": " + field + fault.what);
+    out.push_back(fault.about() + ": " + field + fault.what);
   }
   return out;
 }
@@ -77,15 +79,16 @@ core::Snapshot Objects::snapshot(TimePoint now) const {
   out.may_miss_pools = !hiding.empty();
   out.gone_pools = &gone_pools;
   out.has_unreadable_pool = !unreadable.empty();
+  for (const auto& [name, record] : records) out.records.push_back(&record);
   out.now = now;
   return out;
 }
 
-Feed::Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, std::string metallb_namespace)
+Feed::Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, Options options)
     : loop_(loop),
       source_(source),
       handlers_(std::move(handlers)),
-      metallb_namespace_(std::move(metallb_namespace)),
+      options_(std::move(options)),
       timer_(loop, [this] { pass(); }) {}
 
 void Feed::start() {
@@ -106,24 +109,23 @@ void Feed::start() {
   h.mended = [this, alive](const runtime::Fault& fault) {
     if (!alive.expired()) on_mended(fault);
   };
-  source_.start({api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool, api::Kind::l2_advertisement,
-                 api::Kind::bgp_advertisement, api::Kind::bgp_peer, api::Kind::bfd_profile, api::Kind::community},
-                std::move(h));
+  std::vector<api::Kind> kinds{api::Kind::service, api::Kind::node, api::Kind::namespace_, api::Kind::ip_address_pool, api::Kind::l2_advertisement,
+                               api::Kind::bgp_advertisement, api::Kind::bgp_peer, api::Kind::bfd_profile, api::Kind::community};
+  if (options_.reads_records) kinds.push_back(api::Kind::address_record);
+  source_.start(std::move(kinds), std::move(h));
 }
 
 /// In metallb.io mode Communities count as pools do.
 bool Feed::hides_pools(const std::string& object) const {
-  const std::string in = metallb_namespace_.empty() ? "" : metallb_namespace_ + "/";
-  return object.starts_with("IPAddressPool " + in) || (!in.empty() && object.starts_with("Community " + in));
+  const std::string in = options_.metallb_namespace.empty() ? "" : options_.metallb_namespace + "/";
+  const auto is_of = [&](const std::string& kind) { return object == kind || object.starts_with(kind + " " + in); };  // or without a name
+  return is_of("IPAddressPool") || (!in.empty() && is_of("Community"));
 }
 
 void Feed::on_fault(const runtime::Fault& fault) {
-  const bool is_ours = hides_pools(fault.object);
-  if (!is_synced_ && (is_ours || fault.object.empty())) {
-    objects_.hiding.insert(what_of(fault));
-    objects_.unreadable.insert(what_of(fault));
-  }
-  if (is_ours) objects_.unreadable.insert(fault.object);
+  const bool is_hiding = !is_synced_ && (fault.object.empty() || hides_pools(fault.object));
+  if (is_hiding) objects_.hiding.insert(fault.about());
+  if (hides_pools(fault.object)) objects_.unreadable.insert(fault.about());
   if (counts(fault.object)) {
     objects_.faults.push_back(fault);
     ++objects_.configuration;
@@ -133,8 +135,8 @@ void Feed::on_fault(const runtime::Fault& fault) {
 }
 
 bool Feed::counts(const std::string& object) const {
-  const auto key = metallb_namespace_.empty() ? std::nullopt : key_of(object);
-  return !key || key->kind < api::Kind::ip_address_pool || key->name.ns == metallb_namespace_;
+  const auto key = options_.metallb_namespace.empty() ? std::nullopt : key_of(object);
+  return !key || key->kind < api::Kind::ip_address_pool || key->name.ns == options_.metallb_namespace;
 }
 
 void Feed::on_mended(const runtime::Fault& fault) {
@@ -142,8 +144,8 @@ void Feed::on_mended(const runtime::Fault& fault) {
   if (found == objects_.faults.end()) return;
   objects_.faults.erase(found);
   ++objects_.configuration;
-  const std::string what = what_of(fault);
-  if (std::none_of(objects_.faults.begin(), objects_.faults.end(), [&](const runtime::Fault& other) { return what_of(other) == what; })) {
+  const std::string& what = fault.about();
+  if (std::none_of(objects_.faults.begin(), objects_.faults.end(), [&](const runtime::Fault& other) { return other.about() == what; })) {
     objects_.hiding.erase(what);
     objects_.unreadable.erase(what);
   }
@@ -199,6 +201,8 @@ bool Feed::store(const runtime::Change& change) {
       labels = ns->meta.labels;
       return !is_same;
     }
+    case api::Kind::address_record:
+      return put<decltype(objects_.records), api::AddressRecord>(objects_.records, change);
     case api::Kind::endpoint_slice:
     case api::Kind::service_cidr:
     case api::Kind::secret:
@@ -208,7 +212,7 @@ bool Feed::store(const runtime::Change& change) {
 }
 
 bool Feed::store_custom(const runtime::Change& change) {
-  if (!metallb_namespace_.empty() && change.key.name.ns != metallb_namespace_) return false;
+  if (!options_.metallb_namespace.empty() && change.key.name.ns != options_.metallb_namespace) return false;
   switch (change.key.kind) {
     case api::Kind::l2_advertisement: return put<decltype(objects_.l2_advertisements), api::L2Advertisement>(objects_.l2_advertisements, change);
     case api::Kind::bgp_advertisement: return put<decltype(objects_.bgp_advertisements), api::BGPAdvertisement>(objects_.bgp_advertisements, change);

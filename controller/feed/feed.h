@@ -26,12 +26,13 @@ struct Objects {
   std::map<kube::Name, api::BGPAdvertisement> bgp_advertisements;
   std::map<kube::Name, api::BGPPeer> peers;
   std::map<kube::Name, api::BFDProfile> profiles;
+  std::map<kube::Name, api::AddressRecord> records;  // only where they are asked for
   match::Namespaces namespaces;
   std::set<std::string> gone_pools;  // seen, and deleted since
   /// Faults that came before synced() and go on: each may hide a pool. Later ones hide nothing: the last good version
   /// stays. "IPAddressPool ns/name", "Community ns/name", or the place of a file that could not be read.
   std::set<std::string> hiding;
-  /// Those, and the objects whose newest version could not be read since.
+  /// Pools (and Communities) whose newest version cannot be read. A file that holds nobody knows what is none of them.
   std::set<std::string> unreadable;
 
   /// What the source said and has not taken back.
@@ -39,12 +40,14 @@ struct Objects {
   /// Another number: what judge() goes by is different.
   std::uint64_t configuration = 0;
 
+  /// The controller's own AddressRecord; null: there is none.
+  const api::AddressRecord* own_record() const;
   /// Copies. Without Namespaces: what depends on one is only ever warned of.
   api::ConfigSet config_set() const;
   /// "BGPPeer ns/tor: spec.myASN is missing"; a file where no object is known.
   std::vector<std::string> unreadable_lines() const;
   /// Borrows from this.
-  core::Snapshot snapshot(TimePoint now) const;
+  core::Snapshot snapshot(TimePoint now) const;  // without the wall clock
 };
 
 class Feed {
@@ -55,8 +58,11 @@ class Feed {
     std::function<void(const api::Key&)> gone;  // an object was deleted
     std::function<void(const runtime::Fault&)> fault;
   };
-  /// `metallb_namespace`: where the custom objects count in metallb.io mode. "": Fairlead's own, wherever they are.
-  Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, std::string metallb_namespace = "");
+  struct Options {
+    std::string metallb_namespace = {};  // where the custom objects count in metallb.io mode; "": Fairlead's own, wherever they are
+    bool reads_records = false;          // AddressRecords
+  };
+  Feed(runtime::Loop& loop, runtime::Source& source, Handlers handlers, Options options);
 
   /// Services, Nodes, Namespaces and the custom objects. Not EndpointSlices: no address depends on one, and they are most
   /// of the memory of a large cluster.
@@ -78,7 +84,7 @@ class Feed {
   runtime::Loop& loop_;
   runtime::Source& source_;
   Handlers handlers_;
-  const std::string metallb_namespace_;
+  const Options options_;
   Objects objects_;
   bool is_synced_ = false;
   Duration last_cost_{};

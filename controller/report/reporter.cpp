@@ -216,6 +216,18 @@ void Reporter::on_written(const kube::Name& service, std::uint64_t id, const Res
   changed_();
 }
 
+/// Without an answer: the source goes on until it is written, and a newer one takes its place.
+void Reporter::note(const api::AddressNotes& notes, const api::AddressRecord* shown) {
+  const api::AddressNotes none;
+  const api::AddressNotes& before = noted_ ? *noted_ : shown != nullptr ? shown->notes : none;
+  const bool is_known = before == notes;
+  noted_ = notes;
+  if (is_known) return;
+  const std::string name(api::kControllerRecord);
+  if (notes == none) return source_.remove(runtime::StatusKind::address_record, name, nullptr);
+  source_.write({name, {{runtime::kComponentTypeLabel, "controller"}}, notes, true}, nullptr);
+}
+
 void Reporter::state(const core::Configuration& configuration) {
   if (stated_ == configuration) return;
   stated_ = configuration;
@@ -235,10 +247,10 @@ void Reporter::set_status(const core::PoolUse& use) {
   status.use = use;
   status.is_due = true;
   send_status(use.pool, status);
-  count_busy();
 }
 
 void Reporter::send_status(const kube::Name& pool, Status& status) {
+  count(status, status.is_busy());
   if (!status.is_due || status.is_in_flight) return;
   if (status.not_before > loop_.now()) return wake_by(status.not_before);
   status.is_due = false;
@@ -258,14 +270,14 @@ void Reporter::send_status(const kube::Name& pool, Status& status) {
       }
       send_status(pool, found->second);
     }
-    count_busy();
     changed_();
   });
 }
 
-void Reporter::count_busy() {
-  busy_statuses_ = static_cast<std::size_t>(
-      std::count_if(statuses_.begin(), statuses_.end(), [](const auto& entry) { return entry.second.is_busy(); }));
+void Reporter::count(Status& status, bool is_busy) {
+  if (std::exchange(status.is_counted, is_busy) == is_busy) return;
+  if (is_busy) ++busy_statuses_;
+  else --busy_statuses_;
 }
 
 void Reporter::on_timer() {
@@ -281,7 +293,6 @@ void Reporter::on_timer() {
     }
   }
   for (auto& [pool, status] : statuses_) send_status(pool, status);
-  count_busy();
   send_queued();
   for (const auto& [name, p] : pending_) {
     if ((p.phase == Phase::failed || p.phase == Phase::written) && p.due > now) wake_by(p.due);
@@ -299,8 +310,10 @@ void Reporter::forget(const api::Key& key) {
   told_.erase(key);
   if (key.kind == api::Kind::service) pending_.erase(key.name);
   if (key.kind == api::Kind::ip_address_pool) {
-    statuses_.erase(key.name);
-    count_busy();
+    if (const auto found = statuses_.find(key.name); found != statuses_.end()) {
+      count(found->second, false);
+      statuses_.erase(found);
+    }
   }
 }
 
@@ -311,6 +324,7 @@ void Reporter::stop() {
   busy_statuses_ = 0;
   problems_.clear();
   stated_.reset();
+  noted_.reset();
   timer_.cancel();
 }
 

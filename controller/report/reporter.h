@@ -40,6 +40,8 @@ class Reporter {
   /// The Service as the next pass should see it. The reference is good until the next call about the same Service.
   const kube::Service& expected(const kube::Service& delivered);
   void apply(const core::Decisions& decisions);
+  /// AddressRecord "controller". `shown`: as the source has it; null: it has none.
+  void note(const api::AddressNotes& notes, const api::AddressRecord* shown);
   /// What the whole configuration is like.
   void state(const core::Configuration& configuration);
   /// The object was deleted: nothing is written to it, and what was told about it is forgotten.
@@ -80,12 +82,13 @@ class Reporter {
     bool is_due = false;    // and not written like this yet
     bool is_in_flight = false;
     TimePoint not_before{};
+    bool is_counted = false;  // in busy_statuses_
     bool is_busy() const { return is_due || is_in_flight; }
   };
   void set_status(const core::PoolUse& use);
   /// Sends what is due and may go now; else sees to it that it is looked at again.
   void send_status(const kube::Name& pool, Status& status);
-  void count_busy();
+  void count(Status& status, bool is_busy);
   void on_timer();
   void wake_by(TimePoint at);
   void tell(const core::Notice& notice);
@@ -103,6 +106,7 @@ class Reporter {
   std::map<kube::Name, Status> statuses_;
   std::size_t busy_statuses_ = 0;
 
+  std::optional<api::AddressNotes> noted_;
   std::optional<core::Configuration> stated_;
   std::size_t states_in_flight_ = 0;
 

@@ -23,18 +23,6 @@ constexpr std::size_t kMostReasons = 10;
 constexpr std::size_t kMostWarning = 256;  // characters; an API server cuts longer ones, and drops many long ones
 constexpr std::string_view kApiVersion = "admission.k8s.io/v1";
 
-bool is_ours(Kind kind) {
-  switch (kind) {
-    case Kind::ip_address_pool:
-    case Kind::l2_advertisement:
-    case Kind::bgp_advertisement:
-    case Kind::bgp_peer:
-    case Kind::bfd_profile:
-    case Kind::community: return true;
-    default: return false;
-  }
-}
-
 /// What is asked, taken apart.
 struct Question {
   std::string uid;
@@ -259,7 +247,7 @@ Review review(std::string_view body, const api::ConfigSet& set, const Judging& h
   const std::string version = text_at(kind, "group") + "/" + text_at(kind, "version");
   const auto known = api::kind_of(version, text_at(kind, "kind"), how.rules.group);
   // In our own mode a folder may hold MetalLB's objects; an API server's are left to MetalLB.
-  const bool is_read = known && is_ours(*known) && text_at(kind, "group") == api::name(how.rules.group);
+  const bool is_read = known && api::is_configuration(*known) && text_at(kind, "group") == api::name(how.rules.group);
   if (is_read && text_at(request, "subResource").empty()) {
     question.operation = text_at(request, "operation");
     question.now = at(request, "object");

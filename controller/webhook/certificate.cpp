@@ -10,6 +10,8 @@
 #include <ctime>
 #include <memory>
 
+#include "proto/runtime/openssl.h"
+
 namespace fairlead::controller::webhook {
 namespace {
 
@@ -18,18 +20,13 @@ constexpr std::size_t kMostText = 1 << 20;
 constexpr std::size_t kMostCas = 16;
 constexpr std::size_t kMostCommonName = 64;
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* what) const {
-    kFree(what);
-  }
-};
-void free_bio(BIO* bio) { BIO_free_all(bio); }
+using runtime::openssl::Bio;
+using runtime::openssl::Certificate;
+using runtime::openssl::Free;
+using runtime::openssl::Key;
+using runtime::openssl::no_password;
+
 void free_names(GENERAL_NAMES* names) { GENERAL_NAMES_free(names); }
-using Bio = std::unique_ptr<BIO, Free<free_bio>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
 using Names = std::unique_ptr<GENERAL_NAMES, Free<free_names>>;
@@ -39,10 +36,7 @@ struct QuietErrors {
   ~QuietErrors() { ERR_clear_error(); }
 };
 
-int no_password(char*, int, int, void*) { return 0; }
-Bio reader_of(std::string_view text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(std::min(text.size(), kMostText))));
-}
+Bio reader_of(std::string_view text) { return runtime::openssl::reader_of(text.substr(0, kMostText)); }
 
 std::vector<Certificate> read_certificates(std::string_view text) {
   const QuietErrors quiet;

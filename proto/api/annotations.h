@@ -1,5 +1,6 @@
 #pragma once
-/// The annotations of a Service (reference MetalLB 2.1): their names, and the prefixes under which each is read. Pure.
+/// The annotations of a Service (reference MetalLB 2.1): their names, and the prefixes under which each is read; and the one
+/// label of a Node that is Kubernetes' own word for "no traffic here". Pure.
 #include <array>
 #include <optional>
 #include <string>
@@ -18,6 +19,9 @@ inline constexpr std::string_view kAddressPool = "address-pool";
 inline constexpr std::string_view kLoadBalancerIps = "loadBalancerIPs";
 inline constexpr std::string_view kAllowSharedIp = "allow-shared-ip";
 inline constexpr std::string_view kAllocatedFromPool = "ip-allocated-from-pool";  // written by the controller
+
+/// On a Node, with any value: it announces nothing.
+inline constexpr std::string_view kExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 struct Annotation {
   std::string_view value;   // lives as long as the object

@@ -31,7 +31,10 @@ constexpr std::string_view kCommunities[] = {"communities"};
 
 bool is_in(Names names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
+/// But for capitals and the "s" of a list: what people mistake one for the other.
 bool is_alike(std::string_view a, std::string_view b) {
+  if (a.ends_with('s')) a.remove_suffix(1);
+  if (b.ends_with('s')) b.remove_suffix(1);
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
     return std::tolower(x) == std::tolower(y);
   });

@@ -1,5 +1,7 @@
 #include "proto/api/objects.h"
 
+#include "proto/base/text.h"
+
 namespace fairlead::api {
 
 std::string_view name(Group group) { return group == Group::metallb ? "metallb.io" : kGroup; }
@@ -25,6 +27,7 @@ std::string_view name(Kind kind) {
     case Kind::bfd_profile: return "BFDProfile";
     case Kind::community: return "Community";
     case Kind::secret: return "Secret";
+    case Kind::address_record: return "AddressRecord";
   }
   return "unknown";
 }
@@ -45,30 +48,22 @@ Key key_of(const Object& object) {
   return Key{kind_of(object), kube::Name{meta.ns, meta.name}};
 }
 
-namespace {
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-}  // namespace
-
 ParsedRange parse_range(std::string_view whole) {
   const std::string quoted = "\"" + std::string(whole) + "\"";
   const std::string_view text = trim(whole);
   if (const auto dash = text.find('-'); dash != std::string_view::npos) {
-    const auto first = parse_ip(trim(text.substr(0, dash)));
-    const auto last = parse_ip(trim(text.substr(dash + 1)));
-    if (!first || !last) return quoted + " is not a range: write it as FIRST-LAST with two addresses";
-    if (first->family() != last->family()) return quoted + " mixes IPv4 and IPv6: write one range for each family";
-    if (*last < *first) return quoted + " ends before it starts: swap the two addresses";
-    return IpRange{*first, *last};
+    const auto from = parse_ip(trim(text.substr(0, dash)));
+    const auto to = parse_ip(trim(text.substr(dash + 1)));
+    if (!from || !to) return quoted + " is not a range: write it as FIRST-LAST with two addresses";
+    const Ip first = unmapped(*from);
+    const Ip last = unmapped(*to);
+    if (first.family() != last.family()) return quoted + " mixes IPv4 and IPv6: write one range for each family";
+    if (last < first) return quoted + " ends before it starts: swap the two addresses";
+    return IpRange{first, last};
   }
   if (const auto prefix = parse_prefix(text); prefix && parse_ip(text.substr(0, text.find('/')))) {
     if (text != whole) return quoted + " has blanks around it: remove them";
-    return prefix->range();
+    return unmapped(*prefix).range();
   }
   if (const auto ip = parse_ip(text)) {
     return quoted + " is a bare address: write " + Prefix::host(*ip).str();

@@ -56,6 +56,43 @@ struct L2Advertisement {
   bool operator==(const L2Advertisement&) const = default;
 };
 
+/// Fairlead's own, in both groups: what its programs know of addresses that no Service's status shows, written for each
+/// other and for whoever wants to see. One object for each program, which alone writes it; all of it is in `status`.
+struct AddressNotes {
+  /// The controller wants to give this address, and asks the speakers whether somebody on the segment has it already.
+  struct Question {
+    Ip address;
+    std::int64_t id = 0;  // another one for each time that it is asked
+    bool operator==(const Question&) const = default;
+  };
+  struct Hearing {
+    Ip address;
+    std::int64_t id = 0;           // of the question
+    std::string hardware_address;  // who answered; "": nobody did
+    std::string interface;         // where; "": asked nowhere
+    bool operator==(const Hearing&) const = default;
+  };
+  /// Given back, and nobody's but this Service's for a while.
+  struct HeldDown {
+    Ip address;
+    std::string service_namespace, service_name;
+    std::int64_t until = 0;  // seconds since 1970
+    bool operator==(const HeldDown&) const = default;
+  };
+  std::vector<Question> asked;
+  std::vector<Hearing> heard;
+  std::vector<HeldDown> held_down;
+  bool operator==(const AddressNotes&) const = default;
+};
+struct AddressRecord {
+  kube::Meta meta;
+  AddressNotes notes;
+  bool operator==(const AddressRecord&) const = default;
+};
+/// Names: the controller's, and with the node's name behind it a speaker's.
+inline constexpr std::string_view kControllerRecord = "controller";
+inline constexpr std::string_view kSpeakerRecordPrefix = "speaker-";
+
 /// The kinds that sources deliver, in the order of the alternatives of Object.
 enum class Kind : std::uint8_t {
   service,
@@ -69,11 +106,12 @@ enum class Kind : std::uint8_t {
   bgp_peer,
   bfd_profile,
   community,
-  secret
+  secret,
+  address_record
 };
-inline constexpr std::size_t kKinds = 12;
+inline constexpr std::size_t kKinds = 13;
 using Object = std::variant<kube::Service, kube::EndpointSlice, kube::Node, kube::Namespace, kube::ServiceCIDR, IPAddressPool,
-                            L2Advertisement, BGPAdvertisement, BGPPeer, BFDProfile, Community, kube::Secret>;
+                            L2Advertisement, BGPAdvertisement, BGPPeer, BFDProfile, Community, kube::Secret, AddressRecord>;
 static_assert(std::variant_size_v<Object> == kKinds);
 
 /// "Service", "EndpointSlice", ...: the kind as Kubernetes writes it.

@@ -75,6 +75,32 @@ L2Advertisement read_advertisement(const Field& object) {
   return out;
 }
 
+/// An entry that lacks its address says nothing.
+AddressRecord read_address_record(const Field& object) {
+  constexpr std::int64_t kMost = INT64_MAX;
+  AddressRecord out;
+  out.meta = kube::read_meta(object, kube::Scope::namespaced);
+  const Field status = object["status"];
+  const Field asked = status["asked"];
+  asked.each([&](const Field& item) {
+    if (const auto address = item["address"].ip()) out.notes.asked.push_back({*address, item["id"].number("an id", 0, kMost, 0)});
+  });
+  const Field heard = status["heard"];
+  heard.each([&](const Field& item) {
+    const auto address = item["address"].ip();
+    if (!address) return;
+    out.notes.heard.push_back({*address, item["id"].number("an id", 0, kMost, 0), item["hardwareAddress"].text(), item["interface"].text()});
+  });
+  const Field held_down = status["heldDown"];
+  held_down.each([&](const Field& item) {
+    const auto address = item["address"].ip();
+    const auto until = kube::parse_time(item["until"].text());
+    if (!address || !until) return;
+    out.notes.held_down.push_back({*address, item["serviceNamespace"].text(), item["serviceName"].text(), *until});
+  });
+  return out;
+}
+
 template <class T>
 kube::Parsed<Object> widened(kube::Parsed<T> parsed) {
   if (auto* const error = std::get_if<FieldError>(&parsed)) return std::move(*error);
@@ -83,12 +109,16 @@ kube::Parsed<Object> widened(kube::Parsed<T> parsed) {
 
 }  // namespace
 
-kube::Parsed<IPAddressPool> parse_ip_address_pool(const kube::Json& object, Group group) {
+kube::Parsed<IPAddressPool> parse_ip_address_pool(const kube::Json& object, Group group, IPAddressPool* partly) {
   const Group its = group_of_document(object, group);
-  return kube::read_document<IPAddressPool>(object, [its](const Field& o) { return read_pool(o, its); });
+  return kube::read_document<IPAddressPool>(object, [its](const Field& o) { return read_pool(o, its); }, partly);
 }
-kube::Parsed<L2Advertisement> parse_l2_advertisement(const kube::Json& object) {
-  return kube::read_document<L2Advertisement>(object, read_advertisement);
+kube::Parsed<L2Advertisement> parse_l2_advertisement(const kube::Json& object, L2Advertisement* partly) {
+  return kube::read_document<L2Advertisement>(object, read_advertisement, partly);
+}
+
+kube::Parsed<AddressRecord> parse_address_record(const kube::Json& object) {
+  return kube::read_document<AddressRecord>(object, read_address_record);
 }
 
 std::optional<Kind> kind_of(std::string_view api_version, std::string_view kind, Group group) {
@@ -96,11 +126,12 @@ std::optional<Kind> kind_of(std::string_view api_version, std::string_view kind,
     std::string_view api_version;
     Kind kind;
   };
-  static constexpr Row kKubernetes[] = {
+  static constexpr Row kAlways[] = {
       {"v1", Kind::service},    {"v1", Kind::node},
       {"v1", Kind::namespace_}, {"v1", Kind::secret},
       {"discovery.k8s.io/v1", Kind::endpoint_slice},
       {"networking.k8s.io/v1", Kind::service_cidr},
+      {"fairlead.io/v1", Kind::address_record},
   };
   static constexpr Row kFairlead[] = {
       {"fairlead.io/v1", Kind::ip_address_pool},   {"fairlead.io/v1", Kind::l2_advertisement},
@@ -120,27 +151,41 @@ std::optional<Kind> kind_of(std::string_view api_version, std::string_view kind,
     }
     return std::nullopt;
   };
-  if (const auto found = find(kKubernetes)) return found;
+  if (const auto found = find(kAlways)) return found;
   if (const auto found = find(kMetallb)) return found;
   return group == Group::fairlead ? find(kFairlead) : std::nullopt;
 }
 
-kube::Parsed<Object> parse(Kind kind, const kube::Json& object, Group group) {
+kube::Parsed<Object> parse(Kind kind, const kube::Json& object, Group group, std::optional<Object>& partly) {
+  const auto configured = [&]<class T>(T read, auto parse_it) {
+    auto out = widened(parse_it(&read));
+    if (std::holds_alternative<FieldError>(out)) partly = Object(std::move(read));
+    return out;
+  };
   switch (kind) {
     case Kind::service: return widened(kube::parse_service(object));
     case Kind::endpoint_slice: return widened(kube::parse_endpoint_slice(object));
     case Kind::node: return widened(kube::parse_node(object));
     case Kind::namespace_: return widened(kube::parse_namespace(object));
     case Kind::service_cidr: return widened(kube::parse_service_cidr(object));
-    case Kind::ip_address_pool: return widened(parse_ip_address_pool(object, group));
-    case Kind::l2_advertisement: return widened(parse_l2_advertisement(object));
-    case Kind::bgp_advertisement: return widened(parse_bgp_advertisement(object, group));
-    case Kind::bgp_peer: return widened(parse_bgp_peer(object));
-    case Kind::bfd_profile: return widened(parse_bfd_profile(object));
-    case Kind::community: return widened(parse_community_object(object));
+    case Kind::ip_address_pool:
+      return configured(IPAddressPool{}, [&](IPAddressPool* read) { return parse_ip_address_pool(object, group, read); });
+    case Kind::l2_advertisement:
+      return configured(L2Advertisement{}, [&](L2Advertisement* read) { return parse_l2_advertisement(object, read); });
+    case Kind::bgp_advertisement:
+      return configured(BGPAdvertisement{}, [&](BGPAdvertisement* read) { return parse_bgp_advertisement(object, group, read); });
+    case Kind::bgp_peer: return configured(BGPPeer{}, [&](BGPPeer* read) { return parse_bgp_peer(object, read); });
+    case Kind::bfd_profile: return configured(BFDProfile{}, [&](BFDProfile* read) { return parse_bfd_profile(object, read); });
+    case Kind::community: return configured(Community{}, [&](Community* read) { return parse_community_object(object, read); });
     case Kind::secret: return widened(kube::parse_secret(object));
+    case Kind::address_record: return widened(parse_address_record(object));
   }
   return FieldError{"kind", "is not known"};
+}
+
+kube::Parsed<Object> parse(Kind kind, const kube::Json& object, Group group) {
+  std::optional<Object> partly;
+  return parse(kind, object, group, partly);
 }
 
 }  // namespace fairlead::api

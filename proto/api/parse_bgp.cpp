@@ -18,8 +18,9 @@ std::optional<Ip> read_ip(const Field& field) {
   const std::string text = field.text();
   if (text.empty()) return std::nullopt;
   const auto out = parse_ip(text);
-  if (!out) field.refuse(field.shown() + " is not an address: write one like 192.0.2.7 or 2001:db8::7, not a name");
-  return out;
+  if (out) return unmapped(*out);
+  field.refuse(field.shown() + " is not an address: write one like 192.0.2.7 or 2001:db8::7, not a name");
+  return std::nullopt;
 }
 
 std::optional<Duration> read_duration(const Field& field) {
@@ -195,19 +196,19 @@ std::optional<Duration> parse_duration(std::string_view text) {
   return Duration(is_negative ? -ns : ns);
 }
 
-kube::Parsed<BGPAdvertisement> parse_bgp_advertisement(const kube::Json& object, Group group) {
+kube::Parsed<BGPAdvertisement> parse_bgp_advertisement(const kube::Json& object, Group group, BGPAdvertisement* partly) {
   const Group its = group_of_document(object, group);
-  return kube::read_document<BGPAdvertisement>(object, [its](const Field& o) { return read_advertisement(o, its); });
+  return kube::read_document<BGPAdvertisement>(object, [its](const Field& o) { return read_advertisement(o, its); }, partly);
 }
-kube::Parsed<BGPPeer> parse_bgp_peer(const kube::Json& object) {
+kube::Parsed<BGPPeer> parse_bgp_peer(const kube::Json& object, BGPPeer* partly) {
   const bool is_v1beta1 = api_version_of(object) == "metallb.io/v1beta1";
-  return kube::read_document<BGPPeer>(object, [is_v1beta1](const Field& o) { return read_peer(o, is_v1beta1); });
+  return kube::read_document<BGPPeer>(object, [is_v1beta1](const Field& o) { return read_peer(o, is_v1beta1); }, partly);
 }
-kube::Parsed<BFDProfile> parse_bfd_profile(const kube::Json& object) {
-  return kube::read_document<BFDProfile>(object, read_profile);
+kube::Parsed<BFDProfile> parse_bfd_profile(const kube::Json& object, BFDProfile* partly) {
+  return kube::read_document<BFDProfile>(object, read_profile, partly);
 }
-kube::Parsed<Community> parse_community_object(const kube::Json& object) {
-  return kube::read_document<Community>(object, read_community);
+kube::Parsed<Community> parse_community_object(const kube::Json& object, Community* partly) {
+  return kube::read_document<Community>(object, read_community, partly);
 }
 
 }  // namespace fairlead::api

@@ -37,7 +37,8 @@ void check_overlaps(Findings& findings, const std::vector<IPAddressPool>& pools)
                    of.pool == with.pool ? std::vector<Key>{} : std::vector<Key>{other});
   };
   for (const Piece& piece : pieces) {
-    if (furthest != nullptr && furthest->range.overlaps(piece.range)) {
+    const bool is_double = furthest != nullptr && furthest->pool != piece.pool && is_same_object(*furthest->pool, *piece.pool);
+    if (furthest != nullptr && !is_double && furthest->range.overlaps(piece.range)) {
       tell(piece, *furthest);
       if (piece.pool != furthest->pool) tell(*furthest, piece);  // whichever of the two is looked at
     }
@@ -79,7 +80,11 @@ void check_allocation(Findings& findings, const IPAddressPool& pool, const Confi
 }
 
 void check_aliases(Findings& findings, const std::vector<Community>& communities) {
-  std::map<std::string, Key> seen;
+  struct First {
+    Key object;
+    std::size_t index;
+  };
+  std::map<std::string, First> seen;
   for (const Community& object : communities) {
     findings.look_at(Kind::community, object);
     for (std::size_t i = 0; i < object.communities.size(); ++i) {
@@ -89,9 +94,9 @@ void check_aliases(Findings& findings, const std::vector<Community>& communities
         findings.error(here + ".value", Rule::invalid_community,
                        "\"" + value + "\" is no community: write A:B (0 to 65535 each) or large:A:B:C (0 to 4294967295 each)");
       }
-      const auto [first, is_new] = seen.emplace(alias, findings.object());
+      const auto [first, is_new] = seen.emplace(alias, First{findings.object(), i});
       if (is_new) continue;
-      const Key other = first->second;
+      const Key other = first->second.object;
       const std::string what = "\"" + alias + "\" is an alias of ";
       findings.error(here + ".name", Rule::duplicate_alias,
                      what + (other == findings.object() ? "this object" : other.str()) + " already: use another name",
@@ -99,7 +104,7 @@ void check_aliases(Findings& findings, const std::vector<Community>& communities
       if (other == findings.object()) continue;
       const Key here_object = findings.object();
       findings.look_at(other);
-      findings.error("spec.communities", Rule::duplicate_alias, what + here_object.str() + " too: use another name",
+      findings.error(indexed("spec.communities", first->second.index) + ".name", Rule::duplicate_alias, what + here_object.str() + " too: use another name",
                      {here_object});
       findings.look_at(here_object);
     }
@@ -107,6 +112,18 @@ void check_aliases(Findings& findings, const std::vector<Community>& communities
 }
 
 }  // namespace
+
+bool is_configuration(Kind kind) {
+  switch (kind) {
+    case Kind::ip_address_pool:
+    case Kind::l2_advertisement:
+    case Kind::bgp_advertisement:
+    case Kind::bgp_peer:
+    case Kind::bfd_profile:
+    case Kind::community: return true;
+    default: return false;
+  }
+}
 
 std::string_view name(BgpType type) {
   switch (type) {

@@ -13,6 +13,9 @@
 
 namespace fairlead::api {
 
+/// The kinds of our group, and of MetalLB's: the configuration, which the rules are about.
+bool is_configuration(Kind kind);
+
 /// What speaks BGP, and so what a session can be asked for. The last three are MetalLB's.
 enum class BgpType : std::uint8_t { bird, native, frr, frr_k8s };
 std::string_view name(BgpType type);  // "bird", "native", "frr", "frr-k8s"

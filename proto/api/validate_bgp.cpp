@@ -1,6 +1,7 @@
 /// BGPAdvertisements, BGPPeers, BFDProfiles, and the Secrets that peers name.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "proto/api/validate_common.h"
@@ -43,14 +44,41 @@ void unsupported(Findings& findings, const Rules& rules, std::string field, Rule
 
 // -- advertisements
 
-/// The names of the nodes that an object with these selectors is for. No Node is known: none, which means any.
-std::set<std::string_view> selected(const std::vector<kube::LabelSelector>& selectors, const std::vector<kube::Node>& nodes) {
-  std::set<std::string_view> out;
-  for (const kube::Node& node : nodes) {
-    if (match::any_matches(selectors, node.meta.labels, true)) out.insert(node.meta.name);
+/// Which nodes each object is for, as indices that grow. Matched once for each object that is asked about, and not once for
+/// each pair.
+template <class T>
+class Selected {
+ public:
+  Selected(const std::vector<T>& objects, const std::vector<kube::Node>& nodes)
+      : first_(objects.data()), all_(nodes), nodes_(objects.size()) {}
+  /// Both are elements of the vector that this was made of.
+  bool share_one(const T& a, const T& b) {
+    const auto &of_a = nodes_of(a), &of_b = nodes_of(b);
+    auto x = of_a.begin();
+    auto y = of_b.begin();
+    while (x != of_a.end() && y != of_b.end() && *x != *y) ++(*x < *y ? x : y);
+    return x != of_a.end() && y != of_b.end();
   }
-  return out;
-}
+
+ private:
+  using Indices = std::vector<std::size_t>;
+  const Indices& nodes_of(const T& object) {
+    std::optional<Indices>& mine = nodes_[static_cast<std::size_t>(&object - first_)];
+    if (mine) return *mine;
+    mine.emplace();
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (match::any_matches(object.node_selectors, all_[i].meta.labels, true)) mine->push_back(i);
+    }
+    return *mine;
+  }
+
+  const T* first_;
+  const std::vector<kube::Node>& all_;
+  std::vector<std::optional<Indices>> nodes_;
+};
+
+/// Of many conflicts of an object by one rule the first is told: with it gone the next comes up.
+using Told = std::set<std::pair<const void*, Rule>>;
 
 template <class T>
 bool are_disjoint(const T& a, const T& b) {
@@ -59,9 +87,8 @@ bool are_disjoint(const T& a, const T& b) {
 
 /// Without any Node object the question is open. Two advertisements for all nodes share one in every cluster, and so do
 /// two with the same selectors; of all others nothing is known, and MetalLB lets them pass.
-bool share_no_node(const BGPAdvertisement& a, const BGPAdvertisement& b, const std::vector<kube::Node>& nodes) {
-  if (nodes.empty()) return a.node_selectors != b.node_selectors;
-  return are_disjoint(selected(a.node_selectors, nodes), selected(b.node_selectors, nodes));
+bool share_no_node(const BGPAdvertisement& a, const BGPAdvertisement& b, const ConfigSet& set, Selected<BGPAdvertisement>& selected) {
+  return set.nodes.empty() ? a.node_selectors != b.node_selectors : !selected.share_one(a, b);
 }
 
 bool differ_in_length(const BGPAdvertisement& a, const BGPAdvertisement& b, const IPAddressPool& pool) {
@@ -71,17 +98,20 @@ bool differ_in_length(const BGPAdvertisement& a, const BGPAdvertisement& b, cons
 }
 
 bool may_differ_in_preference(const BGPAdvertisement& a, const BGPAdvertisement& b, const IPAddressPool& pool,
-                              const ConfigSet& set) {
+                              const ConfigSet& set, Selected<BGPAdvertisement>& selected) {
   return differ_in_length(a, b, pool) || (!a.peers.empty() && !b.peers.empty() && are_disjoint(a.peers, b.peers)) ||
-         share_no_node(a, b, set.nodes);
+         share_no_node(a, b, set, selected);
 }
 
-void check_local_pref(Findings& findings, const BGPAdvertisement& a, const BGPAdvertisement& b, const ConfigSet& set) {
+void check_local_pref(Findings& findings, const BGPAdvertisement& a, const BGPAdvertisement& b, const ConfigSet& set,
+                      Selected<BGPAdvertisement>& selected, Told& told) {
   if (a.local_pref == b.local_pref || !a.service_selectors.empty() || !b.service_selectors.empty()) return;
+  if (told.contains({&a, Rule::local_pref_conflict}) && told.contains({&b, Rule::local_pref_conflict})) return;
   for (const IPAddressPool& pool : set.pools) {
     if (!match::advertises_pool(a, pool) || !match::advertises_pool(b, pool)) continue;
-    if (may_differ_in_preference(a, b, pool, set)) continue;
+    if (may_differ_in_preference(a, b, pool, set, selected)) continue;
     const auto tell = [&](const BGPAdvertisement& of, const BGPAdvertisement& other) {
+      if (!told.emplace(&of, Rule::local_pref_conflict).second) return;
       findings.look_at(Kind::bgp_advertisement, of);
       const Key key = key_of(Kind::bgp_advertisement, other);
       findings.error("spec.localPref", Rule::local_pref_conflict,
@@ -133,25 +163,38 @@ void check_aggregation(Findings& findings, const BGPAdvertisement& ad, const Con
   }
 }
 
+/// What one entry of spec.communities stands for. `is_alias`: a Community object defines it, though perhaps badly.
+struct Meaning {
+  std::optional<CommunityValue> value;
+  bool is_alias = false;
+};
+Meaning meaning_of(const std::string& text, const ConfigSet& set) {
+  Meaning out;
+  for (const Community& object : set.communities) {
+    for (const Community::Alias& alias : object.communities) {
+      if (alias.name == text) out = {parse_community(alias.value), true};
+    }
+  }
+  if (!out.is_alias) out.value = parse_community(text);
+  return out;
+}
+
+using Values = std::set<CommunityValue>;
+Values communities_of(const BGPAdvertisement& ad, const ConfigSet& set) {
+  Values out;
+  for (const std::string& text : ad.communities) {
+    if (const auto value = meaning_of(text, set).value) out.insert(*value);
+  }
+  return out;
+}
+
 void check_communities(Findings& findings, const BGPAdvertisement& ad, const ConfigSet& set) {
-  std::set<CommunityValue> values;
   for (std::size_t i = 0; i < ad.communities.size(); ++i) {
     const std::string here = indexed("spec.communities", i);
     const std::string& text = ad.communities[i];
-    std::optional<CommunityValue> value;
-    bool is_alias_known = false;
-    for (const Community& object : set.communities) {
-      for (const Community::Alias& alias : object.communities) {
-        if (alias.name != text) continue;
-        is_alias_known = true;
-        value = parse_community(alias.value);
-      }
-    }
-    if (!is_alias_known) value = parse_community(text);
-    if (value) values.insert(*value);
-    if (value || is_alias_known) continue;
-    const auto colons = std::count(text.begin(), text.end(), ':');
-    if (colons == 1 || colons == 3) {
+    const Meaning meaning = meaning_of(text, set);
+    if (meaning.value || meaning.is_alias) continue;
+    if (text.find(':') != std::string::npos) {
       findings.error(here, Rule::invalid_community,
                      "\"" + text + "\" is no community: write A:B (0 to 65535 each) or large:A:B:C (0 to 4294967295 each)");
     } else if (std::none_of(set.refused.begin(), set.refused.end(), [](const Key& k) { return k.kind == Kind::community; })) {
@@ -160,9 +203,96 @@ void check_communities(Findings& findings, const BGPAdvertisement& ad, const Con
                          "create that first");
     }
   }
-  if (values.size() > kMostCommunities) {
+  if (const std::size_t count = communities_of(ad, set).size(); count > kMostCommunities) {
     findings.error("spec.communities", Rule::too_many_communities,
-                   "has " + std::to_string(values.size()) + " communities: a route carries at most 63");
+                   "has " + std::to_string(count) + " communities: a route carries at most 63");
+  }
+}
+
+// Advertisements that give one prefix to one peer from one node put their communities into one route.
+
+using Ads = std::vector<const BGPAdvertisement*>;
+
+Values communities_of(const Ads& ads, const ConfigSet& set) {
+  Values out;
+  for (const BGPAdvertisement* ad : ads) out.merge(communities_of(*ad, set));
+  return out;
+}
+
+/// The parts of `ads` that announce from one node each; who shares a node is said as in share_no_node().
+std::set<Ads> by_node(const Ads& ads, const std::vector<kube::Node>& nodes) {
+  std::set<Ads> out;
+  const auto put = [&](const auto& is_in) {
+    Ads part;
+    std::copy_if(ads.begin(), ads.end(), std::back_inserter(part), is_in);
+    out.insert(std::move(part));
+  };
+  for (const kube::Node& node : nodes) {
+    put([&](const BGPAdvertisement* ad) { return match::advertises_from(*ad, node); });
+  }
+  if (nodes.empty()) {
+    for (const BGPAdvertisement* one : ads) {
+      put([&](const BGPAdvertisement* ad) { return ad->node_selectors == one->node_selectors; });
+    }
+  }
+  return out;
+}
+
+/// The parts of `ads` that go to one peer each: to every one that is named, and to any other.
+std::set<Ads> by_peer(const Ads& ads) {
+  std::set<std::string_view> names{""};
+  for (const BGPAdvertisement* ad : ads) names.insert(ad->peers.begin(), ad->peers.end());
+  std::set<Ads> out;
+  for (const std::string_view name : names) {
+    Ads part;
+    std::copy_if(ads.begin(), ads.end(), std::back_inserter(part), [&](const BGPAdvertisement* ad) {
+      return ad->peers.empty() || std::find(ad->peers.begin(), ad->peers.end(), name) != ad->peers.end();
+    });
+    out.insert(std::move(part));
+  }
+  return out;
+}
+
+/// Which communities meet on the routes of a pool. As with local preferences, advertisements with serviceSelectors are
+/// left out: which Services they share is known only when one is announced.
+void check_merged_communities(Findings& findings, const ConfigSet& set) {
+  std::set<const BGPAdvertisement*> told;
+  const auto tell = [&](const Ads& ads, std::size_t count, const IPAddressPool& pool) {
+    for (const BGPAdvertisement* ad : ads) {
+      if (!told.insert(ad).second) continue;
+      findings.look_at(Kind::bgp_advertisement, *ad);
+      std::vector<Key> related;
+      std::string names;
+      for (const BGPAdvertisement* other : ads) {
+        if (other == ad) continue;
+        related.push_back(key_of(Kind::bgp_advertisement, *other));
+        names += (names.empty() ? "" : ", ") + other->meta.name;
+      }
+      findings.error("spec.communities", Rule::too_many_communities,
+                     "makes " + std::to_string(count) + " communities on the routes of IPAddressPool " + pool.meta.name +
+                         " together with BGPAdvertisement " + names + ": a route carries at most 63, so use fewer, or other peers",
+                     std::move(related));
+    }
+  };
+  for (const IPAddressPool& pool : set.pools) {
+    for (const Family family : {Family::v4, Family::v6}) {
+      if (!has_family(pool, family)) continue;
+      std::map<unsigned, Ads> by_length;
+      for (const BGPAdvertisement& ad : set.bgp_advertisements) {
+        if (!ad.service_selectors.empty() || ad.communities.empty() || !match::advertises_pool(ad, pool)) continue;
+        if (communities_of(ad, set).size() > kMostCommunities) continue;  // said of it alone
+        by_length[family == Family::v4 ? ad.aggregation_length : ad.aggregation_length_v6].push_back(&ad);
+      }
+      for (const auto& [length, ads] : by_length) {
+        if (communities_of(ads, set).size() <= kMostCommunities) continue;
+        for (const Ads& of_node : by_node(ads, set.nodes)) {
+          for (const Ads& of_peer : by_peer(of_node)) {
+            const std::size_t count = communities_of(of_peer, set).size();
+            if (count > kMostCommunities) tell(of_peer, count, pool);
+          }
+        }
+      }
+    }
   }
 }
 
@@ -215,7 +345,7 @@ void check_timers(Findings& findings, const BGPPeer& peer, const Rules& rules) {
     } else if (whole > kMostSeconds) {
       unsupported(findings, rules, which, Rule::hold_time, "a hold time of " + shown(hold) + " does not fit: 65535s is the most");
     }
-    if (keepalive > hold || keepalive < Duration(0)) {
+    if (peer.keepalive_time && (keepalive > hold || keepalive < Duration(0))) {
       findings.error("spec.keepaliveTime", Rule::keepalive_time,
                      shown(keepalive) + " is more than the hold time of " + shown(hold) +
                          " or less than 0: a third of the hold time is usual");
@@ -357,13 +487,11 @@ void check_native(Findings& findings, const ConfigSet& set) {
 
 // -- pairs of peers
 
-bool share_a_node(const BGPPeer& a, const BGPPeer& b, const std::vector<kube::Node>& nodes) {
-  return nodes.empty() || !are_disjoint(selected(a.node_selectors, nodes), selected(b.node_selectors, nodes));
-}
-
-void check_pair(Findings& findings, const BGPPeer& a, const BGPPeer& b, const Rules& rules) {
+/// Two that share a node, or that might: no Node is known.
+void check_pair(Findings& findings, const BGPPeer& a, const BGPPeer& b, const Rules& rules, Told& told) {
   const auto tell = [&](const std::string& field, Rule rule, const std::string& what) {
     for (const auto& [of, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+      if (!told.emplace(of, rule).second) continue;
       const Key key = key_of(Kind::bgp_peer, *other);
       findings.look_at(Kind::bgp_peer, *of);
       findings.error(field, rule, what + " (the other is " + key.str() + ")", {key});
@@ -396,9 +524,14 @@ std::vector<Violation> validate_bgp(const ConfigSet& set, const Rules& rules) {
     check_advertisement(findings, ad, set);
     check_echo(findings, ad, set);
   }
+  Told told;
+  Selected by_advertisement(set.bgp_advertisements, set.nodes);
   for (auto a = set.bgp_advertisements.begin(); a != set.bgp_advertisements.end(); ++a) {
-    for (auto b = set.bgp_advertisements.begin(); b != a; ++b) check_local_pref(findings, *b, *a, set);
+    for (auto b = set.bgp_advertisements.begin(); b != a; ++b) {
+      if (!is_same_object(*a, *b)) check_local_pref(findings, *b, *a, set, by_advertisement, told);
+    }
   }
+  check_merged_communities(findings, set);
   for (const BGPPeer& peer : set.peers) {
     findings.look_at(Kind::bgp_peer, peer);
     check_peer(findings, peer, set, rules);
@@ -406,9 +539,10 @@ std::vector<Violation> validate_bgp(const ConfigSet& set, const Rules& rules) {
   if (rules.bgp == BgpType::native) {
     check_native(findings, set);
   } else {
+    Selected by_peer(set.peers, set.nodes);
     for (auto a = set.peers.begin(); a != set.peers.end(); ++a) {
       for (auto b = set.peers.begin(); b != a; ++b) {
-        if (share_a_node(*a, *b, set.nodes)) check_pair(findings, *b, *a, rules);
+        if (!is_same_object(*a, *b) && (set.nodes.empty() || by_peer.share_one(*a, *b))) check_pair(findings, *b, *a, rules, told);
       }
     }
     for (const BFDProfile& profile : set.profiles) {

@@ -44,6 +44,12 @@ Key key_of(Kind kind, const T& object) {
   return {kind, {object.meta.ns, object.meta.name}};
 }
 
+/// Two documents of one name; check_names() says so, and no rule about pairs needs to.
+template <class T>
+bool is_same_object(const T& a, const T& b) {
+  return a.meta.name == b.meta.name && a.meta.ns == b.meta.ns;
+}
+
 inline std::string indexed(const std::string& field, std::size_t i) { return field + "[" + std::to_string(i) + "]"; }
 
 /// Texts that are there more than once; each later one is a violation.

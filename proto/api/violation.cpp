@@ -1,5 +1,7 @@
 #include "proto/api/violation.h"
 
+#include <algorithm>
+
 namespace fairlead::api {
 
 std::string_view name(Rule rule) {
@@ -58,6 +60,47 @@ std::string_view name(Severity severity) {
     case Severity::warning: return "warning";
   }
   return "unknown";
+}
+
+namespace {
+
+/// "spec.addresses" and "spec.addresses[1]" do, either way round.
+bool is_within(std::string_view inner, std::string_view outer) {
+  return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
+}
+
+/// The fields that a rule looks at beside the one that it names.
+std::vector<std::string_view> fields_of(Rule rule) {
+  switch (rule) {
+    case Rule::peer_asn_choice: return {"spec.peerASN", "spec.dynamicASN"};
+    case Rule::multihop_in_own_as: return {"spec.myASN", "spec.peerASN"};
+    case Rule::peer_address_choice: return {"spec.peerAddress", "spec.interface"};
+    case Rule::hold_time:
+    case Rule::keepalive_time: return {"spec.holdTime", "spec.keepaliveTime"};
+    case Rule::password_choice: return {"spec.password", "spec.passwordSecret"};
+    case Rule::peer_conflict: return {"spec.peerAddress", "spec.interface", "spec.vrf", "spec.nodeSelectors"};
+    case Rule::router_id_conflict: return {"spec.nodeSelectors"};
+    case Rule::local_asn_conflict: return {"spec.vrf", "spec.nodeSelectors"};
+    case Rule::aggregation_with_selectors: return {"spec.serviceSelectors"};
+    case Rule::aggregation_too_short: return {"spec.ipAddressPools", "spec.ipAddressPoolSelectors"};
+    case Rule::bfd_echo_ipv6: return {"spec.ipAddressPools", "spec.ipAddressPoolSelectors", "spec.peers"};
+    case Rule::local_pref_conflict:
+    case Rule::too_many_communities:
+      return {"spec.ipAddressPools", "spec.ipAddressPoolSelectors", "spec.nodeSelectors",        "spec.serviceSelectors",
+              "spec.peers",          "spec.aggregationLength",      "spec.aggregationLengthV6", "spec.addresses"};
+    default: return {};
+  }
+}
+
+}  // namespace
+
+bool depends_on(Rule rule, std::string_view field, std::string_view refused) {
+  if (is_within("metadata.labels", refused) || is_within(refused, "metadata.labels") || is_within("spec", refused)) return true;
+  // An entry that is left out moves those behind it.
+  const auto list = [](std::string_view path) { return path.substr(0, path.find('[')); };
+  if (!field.empty() && (is_within(list(field), list(refused)) || is_within(list(refused), list(field)))) return true;
+  const auto others = fields_of(rule);
+  return std::any_of(others.begin(), others.end(), [&](std::string_view other) { return is_within(refused, other); });
 }
 
 }  // namespace fairlead::api

@@ -79,4 +79,8 @@ struct Violation {
   bool operator==(const Violation&) const = default;
 };
 
+/// Whether a violation of `rule` at `field` may come of `refused`, a field of an object that takes part in it and that could
+/// not be read, so that a fallback stands for it.
+bool depends_on(Rule rule, std::string_view field, std::string_view refused);
+
 }  // namespace fairlead::api

@@ -6,6 +6,8 @@
 
 #include <cstdio>
 
+#include "proto/base/text.h"
+
 namespace fairlead::log {
 namespace {
 
@@ -42,19 +44,8 @@ std::string format(const Field& field) {
   if (is_plain(field.value)) return out += field.value;
   out += '"';
   for (const char c : field.value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      char text[8];
-      std::snprintf(text, sizeof text, "\\x%02x", byte);
-      out += text;
-    } else {
-      out += c;
-    }
+    if (c == '"' || c == '\\') out += '\\';
+    append_visible(out, c);
   }
   return out += '"';
 }

@@ -72,7 +72,10 @@ Labels read_labels(const Field& field) {
 
 std::vector<std::string> read_texts(const Field& field) {
   std::vector<std::string> out;
-  field.each([&](const Field& item) { out.push_back(item.text()); });
+  field.each([&](const Field& item) {
+    if (!item.is_present()) item.refuse("is null: write a text, or leave the entry out");
+    out.push_back(item.text());
+  });
   return out;
 }
 
@@ -112,14 +115,16 @@ LabelSelector read_selector(const Field& field) {
     e.key = key.text();
     if (e.key.empty()) key.refuse("is missing: name the label");
     const Field op = item["operator"];
-    e.op = op.one_of<Operator>({{"In", Operator::in},
-                                {"NotIn", Operator::not_in},
-                                {"Exists", Operator::exists},
-                                {"DoesNotExist", Operator::does_not_exist}},
-                               Operator::exists);
+    const auto known = op.one_of<std::optional<Operator>>({{"In", Operator::in},
+                                                           {"NotIn", Operator::not_in},
+                                                           {"Exists", Operator::exists},
+                                                           {"DoesNotExist", Operator::does_not_exist}},
+                                                          std::nullopt);
     if (op.text().empty()) op.refuse("is missing: write one of In, NotIn, Exists, DoesNotExist");
     const Field values = item["values"];
     e.values = read_texts(values);
+    if (!known) return;  // what values it may have cannot be said
+    e.op = *known;
     const bool wants_values = e.op == Operator::in || e.op == Operator::not_in;
     if (wants_values && e.values.empty()) values.refuse("is empty: In and NotIn need at least one value");
     if (!wants_values && !e.values.empty()) values.refuse("must be left out with Exists and DoesNotExist");
@@ -130,7 +135,10 @@ LabelSelector read_selector(const Field& field) {
 
 std::vector<LabelSelector> read_selectors(const Field& field) {
   std::vector<LabelSelector> out;
-  field.each([&](const Field& item) { out.push_back(read_selector(item)); });
+  field.each([&](const Field& item) {
+    if (!item.is_present()) item.refuse("is null: write a selector, or {} for everything");
+    out.push_back(read_selector(item));
+  });
   return out;
 }
 

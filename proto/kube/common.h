@@ -18,15 +18,17 @@ std::vector<LabelSelector> read_selectors(const Field& field);
 /// "2026-01-31T12:00:00Z" (RFC 3339, any offset) in seconds since 1970; fractions are cut off.
 std::optional<std::int64_t> parse_time(std::string_view text);
 
-/// Runs `read` over the document and answers what it made, or the first thing that was wrong.
+/// Runs `read` over the document and answers what it made, or what was wrong. `partly` then gets what it made all the same:
+/// fallbacks stand for what was refused.
 template <class T, class Read>
-Parsed<T> read_document(const Json& document, Read read) {
+Parsed<T> read_document(const Json& document, Read read, T* partly = nullptr) {
   if (!document.is_object()) return FieldError{"", "the document is not an object: it needs apiVersion, kind and metadata"};
   std::optional<FieldError> error;
   const Field object(document, error);
   T out = read(object);
-  if (error) return *std::move(error);
-  return out;
+  if (!error) return out;
+  if (partly != nullptr) *partly = std::move(out);
+  return *std::move(error);
 }
 
 }  // namespace fairlead::kube

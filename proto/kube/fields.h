@@ -2,9 +2,11 @@
 /// Reading JSON objects field by field, with the path of whatever is wrong. Used by the parsers of proto/kube and
 /// proto/api; nothing outside them sees nlohmann's types except the sources in proto/runtime.
 ///
-/// A parser reads straight through as if all were well: whatever is refused gives its fallback, and the first refusal is
+/// A parser reads straight through as if all were well: whatever is refused gives its fallback, and the refusals are
 /// remembered. It asks once, at the end. Paths are put together only when something is refused.
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +14,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "proto/net/ip.h"
 #include "proto/net/prefix.h"
@@ -30,8 +33,10 @@ inline constexpr std::size_t kMaxJsonDepth = 80;
 struct FieldError {
   std::string field;
   std::string what;
+  std::vector<FieldError> others = {};  // wrong as well, found later; at most kMostOthers
   bool operator==(const FieldError&) const = default;
 };
+inline constexpr std::size_t kMostOthers = 63;
 template <class T>
 using Parsed = std::variant<T, FieldError>;
 
@@ -87,11 +92,7 @@ class Field {
   /// `what` names the thing in the sentence: "99999 is not a port (1 to 65535)".
   std::int64_t number(std::string_view what, std::int64_t least, std::int64_t most, std::int64_t fallback) const {
     if (!is_present()) return fallback;
-    if (value_->is_number_integer()) {
-      const bool is_huge = value_->is_number_unsigned() && value_->get<std::uint64_t>() > INT64_MAX;
-      const auto n = value_->get<std::int64_t>();
-      if (!is_huge && n >= least && n <= most) return n;
-    }
+    if (const auto n = whole(); n && *n >= least && *n <= most) return *n;
     std::string sentence = shown() + " is not " + std::string(what) + " (" + std::to_string(least) + " to " +
                            std::to_string(most) + ")";
     if (value_->is_string()) sentence += ": write a number without quotes";
@@ -127,9 +128,17 @@ class Field {
     return parsed;
   }
 
-  /// Remembers this as what is wrong with the document, unless something was before.
+  /// Remembers this as wrong with the document: the first, or one of the others. Not when something was said of this
+  /// field before, or of one that it is in or that is in it, because that is why it looks wrong now.
   void refuse(std::string what) const {
-    if (!error_) error_ = FieldError{path(), std::move(what)};
+    std::string here = path();
+    if (!error_) {
+      error_ = FieldError{std::move(here), std::move(what)};
+      return;
+    }
+    const auto is_said = [&](const FieldError& e) { return is_in(here, e.field) || is_in(e.field, here); };
+    if (is_said(*error_) || std::any_of(error_->others.begin(), error_->others.end(), is_said)) return;
+    if (error_->others.size() < kMostOthers) error_->others.push_back({std::move(here), std::move(what)});
   }
   /// The value as JSON, shortened: for sentences.
   std::string shown() const {
@@ -142,6 +151,19 @@ class Field {
   }
 
  private:
+  /// 64512, and as an API server takes it 64512.0 and 1e3 too; none for what is no whole number or out of reach.
+  std::optional<std::int64_t> whole() const {
+    constexpr double kExact = 9'007'199'254'740'992;  // 2^53
+    if (value_->is_number_float()) {
+      const auto n = value_->get<double>();
+      if (n < -kExact || n > kExact || n != std::trunc(n)) return std::nullopt;
+      return static_cast<std::int64_t>(n);
+    }
+    const bool is_huge = value_->is_number_unsigned() && value_->get<std::uint64_t>() > INT64_MAX;
+    if (!value_->is_number_integer() || is_huge) return std::nullopt;
+    return value_->get<std::int64_t>();
+  }
+
   static constexpr std::size_t kNoIndex = static_cast<std::size_t>(-1);
 
   Field(const Json* value, std::optional<FieldError>& error, const Field* parent, std::string_view key,
@@ -152,6 +174,10 @@ class Field {
     constexpr std::string_view kBlanks = " \t\r\n";
     const auto first = text.find_first_not_of(kBlanks);
     return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+  }
+  static bool is_in(std::string_view path, std::string_view outer) {
+    if (!path.starts_with(outer)) return false;
+    return outer.empty() || path.size() == outer.size() || path[outer.size()] == '.' || path[outer.size()] == '[';
   }
   bool is_a(Json::value_t type, std::string_view name) const {
     if (!is_present()) return false;

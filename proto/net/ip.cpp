@@ -92,6 +92,13 @@ std::optional<Ip> parse(std::string_view text, bool leading_zeros) {
 std::optional<Ip> next(const Ip& ip) { return ip.is4() ? step(ip.v4(), true) : step(ip.v6(), true); }
 std::optional<Ip> previous(const Ip& ip) { return ip.is4() ? step(ip.v4(), false) : step(ip.v6(), false); }
 
+Ip unmapped(const Ip& ip) {
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const auto octets = ip.octets();
+  if (ip.is4() || !std::equal(kMapped.begin(), kMapped.end(), octets.begin())) return ip;
+  return Ip4{{octets[12], octets[13], octets[14], octets[15]}};
+}
+
 std::optional<Ip> parse_ip(std::string_view text) { return parse(text, false); }
 std::optional<Ip> parse_ip_sloppy(std::string_view text) { return parse(text, true); }
 

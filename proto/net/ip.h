@@ -61,6 +61,9 @@ class Ip {
 std::optional<Ip> next(const Ip& ip);
 std::optional<Ip> previous(const Ip& ip);
 
+/// ::ffff:192.0.2.7 is 192.0.2.7: one address in two spellings to Go and so to Kubernetes, and no packet carries the first.
+Ip unmapped(const Ip& ip);
+
 /// "10.0.0.7", "2001:db8::7". No blanks, no leading zeros, no zone, no prefix.
 std::optional<Ip> parse_ip(std::string_view text);
 /// As parse_ip, but IPv4 octets may have leading zeros, read as decimal.

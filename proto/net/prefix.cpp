@@ -42,6 +42,12 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
   return Prefix::of(*ip, static_cast<std::uint8_t>(length));
 }
 
+Prefix unmapped(const Prefix& prefix) {
+  const Ip base = unmapped(prefix.base);
+  if (base.family() == prefix.base.family() || prefix.length < 96) return prefix;
+  return Prefix::of(base, static_cast<std::uint8_t>(prefix.length - 96));
+}
+
 std::vector<Prefix> without_nested(std::vector<Prefix> prefixes) {
   // Two prefixes are apart or one holds the other; in order of base and length the wider one stands first.
   std::sort(prefixes.begin(), prefixes.end());

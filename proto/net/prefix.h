@@ -39,6 +39,9 @@ struct Prefix {
 /// "10.0.0.0/8"; host bits are masked away; leading zeros in IPv4 octets are decimal. A bare address is no prefix.
 std::optional<Prefix> parse_prefix(std::string_view text);
 
+/// ::ffff:192.0.2.0/120 is 192.0.2.0/24; see unmapped(Ip). A prefix that holds other addresses too stays what it is.
+Prefix unmapped(const Prefix& prefix);
+
 /// The same addresses in as few of these prefixes as can be: sorted, none inside another.
 std::vector<Prefix> without_nested(std::vector<Prefix> prefixes);
 

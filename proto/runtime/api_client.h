@@ -5,6 +5,7 @@
 /// and answers with a task for the loop, which is dropped when the client (or the stream) has ended by then.
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@
 namespace fairlead::runtime {
 
 using Task = std::function<void()>;
+/// How many requests and watches ended with which HTTP status; 0: without an answer.
+using AnswerCounts = std::map<int, std::uint64_t>;
 
 struct ApiRequest {
   enum class Method { get, post, put, patch, remove };
@@ -57,6 +60,7 @@ class ApiClient {
   virtual void learn_servers(std::vector<ApiServer> servers) = 0;
   /// Blocks until every request (not the watches) is answered; false: not in that time. For an orderly end only.
   virtual bool drain(Duration most) = 0;
+  virtual AnswerCounts answers() const { return {}; }
 };
 
 }  // namespace fairlead::runtime

@@ -491,6 +491,7 @@ class CpprestClient final : public ApiClient {
       }
       loop.post([this, server, alive, status, fault, task = std::move(task)] {
         if (alive.expired()) return;
+        ++answers_[status];
         judge(server, status, fault);
         if (task) task();
       });
@@ -535,6 +536,7 @@ class CpprestClient final : public ApiClient {
     // Loop. Exactly once, and not at all after close().
     const auto end = [this, server, state, ended = std::move(handlers.ended)](const ApiReply& reply) {
       if (state->is_closed) return;
+      ++answers_[reply.status];
       judge(server, reply.fault.empty() || reply.status != 0 ? std::max(reply.status, 200) : 0, reply.fault);
       const auto last = ended;  // it may destroy the stream, and us with it
       last(reply);
@@ -615,6 +617,7 @@ class CpprestClient final : public ApiClient {
   }
 
   bool drain(Duration most) override { return flight_->wait(most); }
+  AnswerCounts answers() const override { return answers_; }
 
  private:
   const std::shared_ptr<Server>& current() const { return servers_[current_]; }
@@ -643,6 +646,7 @@ class CpprestClient final : public ApiClient {
   const std::shared_ptr<Tls> tls_;
   std::string token_;
   TimePoint token_read_{};
+  AnswerCounts answers_;
   std::vector<std::shared_ptr<Server>> servers_;
   std::size_t current_ = 0;
   std::vector<std::weak_ptr<StreamState>> streams_;

@@ -46,13 +46,13 @@ bool has_writer(int fd) {
   return false;
 }
 
-/// `.status` and what is below it is watched for overlays of Services only; the logs and locks beside them are not.
+/// `.status` and what is below it is watched for overlays of Services and for AddressRecords only; the logs and locks beside them are not.
 bool is_status(const std::string& path) { return path == kStatusDir; }
 bool is_below_status(const std::string& path) { return path.starts_with(std::string(kStatusDir) + "/"); }
 
 bool is_walked(const std::string& folder, const std::string& name) {
   if (folder.empty() && name == kStatusDir) return true;
-  if (is_status(folder)) return name == "Service";
+  if (is_status(folder)) return name == "Service" || name == "AddressRecord";
   return name[0] != '.';
 }
 

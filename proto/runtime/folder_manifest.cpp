@@ -69,6 +69,7 @@ ParsedItem parse(FolderKind kind, const Json& object, api::Group group) {
     case FolderKind::bfd_profile: return widened(api::parse_bfd_profile(object));
     case FolderKind::community: return widened(api::parse_community_object(object));
     case FolderKind::secret: return widened(kube::parse_secret(object));
+    case FolderKind::address_record: return widened(api::parse_address_record(object));
     case FolderKind::pod: return widened(kube::parse_pod(object));
     case FolderKind::endpoints: return widened(kube::parse_endpoints(object));
   }
@@ -118,7 +119,11 @@ class ManifestReader {
     out_.is_incomplete = true;
     out_.faults.push_back({path_ + ":" + std::to_string(error.line), "", "", error.what});
   }
-  Manifest take() && { return std::move(out_); }
+  Manifest take() && {
+    const std::vector<int> lines = lines_of(text_, spots_);
+    for (std::size_t i = 0; i < lines.size(); ++i) out_.faults[i].where = path_ + ":" + std::to_string(lines[i]);
+    return std::move(out_);
+  }
 
  private:
   /// kubectl would put an object without a namespace where its context points; MetalLB's are of use in one place only.
@@ -131,14 +136,15 @@ class ManifestReader {
     return copy;
   }
   void fault(const Place& place, std::string object, const FieldError& error) {
-    const int line = line_of(text_, place, error.field);
-    out_.faults.push_back({path_ + ":" + std::to_string(line), std::move(object), error.field, error.what});
+    out_.faults.push_back({"", std::move(object), error.field, error.what});
+    spots_.push_back({place, error.field});
   }
 
   const std::string& path_;
   std::string_view text_;
   const ManifestScope& scope_;
   Manifest out_;
+  std::vector<Spot> spots_;  // of the first faults of out_; a syntax error comes last and knows its line
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ enum class FolderKind : std::uint8_t {
   bfd_profile,
   community,
   secret,
+  address_record,
   pod,
   endpoints
 };
@@ -47,7 +48,7 @@ struct ServiceText {
 };
 using Item = std::variant<ServiceText, kube::EndpointSlice, kube::Node, kube::Namespace, kube::ServiceCIDR,
                           api::IPAddressPool, api::L2Advertisement, api::BGPAdvertisement, api::BGPPeer, api::BFDProfile, api::Community,
-                          kube::Secret, kube::Pod, kube::Endpoints>;
+                          kube::Secret, api::AddressRecord, kube::Pod, kube::Endpoints>;
 
 struct Manifest {
   std::map<FolderKey, Item> objects;

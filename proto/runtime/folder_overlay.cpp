@@ -1,5 +1,7 @@
 #include "proto/runtime/folder_overlay.h"
 
+#include <algorithm>
+
 #include "proto/kube/parse.h"
 #include "proto/runtime/json.h"
 #include "proto/runtime/written_json.h"
@@ -21,26 +23,53 @@ std::string protocol_of(const Json& port) {
   return protocol.is_string() ? protocol.get<std::string>() : "TCP";
 }
 
+/// As addresses, in their order; what is no address is none.
+std::vector<std::optional<Ip>> addresses(const Json& list) {
+  std::vector<std::optional<Ip>> out;
+  for (const Json& item : list) out.push_back(item.is_string() ? parse_ip(item.get<std::string>()) : std::nullopt);
+  return out;
+}
+
+/// Of two families the manifest may name the first, and the overlay goes on from there.
+bool goes_on(const Json& spec, const Json& list) {
+  const Json& written = at(spec, "clusterIPs");
+  const auto before = addresses(written.is_array() && !written.empty() ? written : Json::array({at(spec, "clusterIP")}));
+  const auto all = addresses(list);
+  return before.size() <= all.size() && std::equal(before.begin(), before.end(), all.begin()) &&
+         std::find(before.begin(), before.end(), std::nullopt) == before.end();
+}
+
+bool takes(const Json& spec, const Json& list) {
+  if (!list.is_array() || list.empty()) return false;
+  const bool is_open = is_blank(at(spec, "clusterIP")) && is_blank(at(spec, "clusterIPs"));
+  return is_open || goes_on(spec, list);
+}
+
 void fill_cluster_ips(Json& spec, const Json& overlay) {
-  if (!is_blank(at(spec, "clusterIP")) || !is_blank(at(spec, "clusterIPs"))) return;
   const Json& list = at(overlay, "clusterIPs");
-  if (is_blank(list)) return;
+  if (!takes(spec, list)) return;
   spec["clusterIPs"] = list;
   spec["clusterIP"] = at(overlay, "clusterIP");
+}
+
+/// Whether a port of the manifest is open, and this node port was made for it.
+bool takes_port(const Json& port, const Json& made) {
+  const bool is_open = port.is_object() && (at(port, "nodePort").is_null() || at(port, "nodePort") == 0);
+  return is_open && at(made, "port") == at(port, "port") && protocol_of(made) == protocol_of(port);
 }
 
 void fill_node_ports(Json& spec, const Json& overlay) {
   const auto ports = spec.find("ports");
   if (ports == spec.end() || !ports->is_array() || !at(overlay, "ports").is_array()) return;
   for (Json& port : *ports) {
-    if (!port.is_object() || !(at(port, "nodePort").is_null() || at(port, "nodePort") == 0)) continue;
     for (const Json& made : at(overlay, "ports")) {
-      if (at(made, "port") == at(port, "port") && protocol_of(made) == protocol_of(port)) {
-        port["nodePort"] = at(made, "nodePort");
-      }
+      if (takes_port(port, made)) port["nodePort"] = at(made, "nodePort");
     }
   }
 }
+
+bool has_cluster_ips(const Json& type) { return type != "ExternalName"; }
+bool has_node_ports(const Json& type) { return type == "NodePort" || type == "LoadBalancer"; }
 
 void drop_if_empty(Json& object, const char* key) {
   const auto found = object.find(key);
@@ -96,8 +125,8 @@ Json merged_service(Json manifest, const Json& overlay) {
   const auto spec = manifest.find("spec");
   if (spec == manifest.end() || !spec->is_object()) return manifest;
   const Json& type = at(*spec, "type");
-  if (type != "ExternalName") fill_cluster_ips(*spec, at(overlay, "spec"));
-  if (type == "NodePort" || type == "LoadBalancer") fill_node_ports(*spec, at(overlay, "spec"));
+  if (has_cluster_ips(type)) fill_cluster_ips(*spec, at(overlay, "spec"));
+  if (has_node_ports(type)) fill_node_ports(*spec, at(overlay, "spec"));
   return manifest;
 }
 
@@ -122,6 +151,29 @@ Result<Json> with_write(Json overlay, const kube::Service& merged, const Service
     else if (what.pool->empty()) annotations.erase(std::string(annotation));
     else annotations[std::string(annotation)] = *what.pool;
     drop_if_empty(overlay["metadata"], "annotations");
+  }
+  drop_if_empty(overlay, "spec");
+  return overlay;
+}
+
+Json tidied(Json overlay, const Json& manifest) {
+  const auto own = overlay.find("spec");
+  const Json& spec = at(manifest, "spec");
+  if (own == overlay.end() || !own->is_object() || !spec.is_object()) return overlay;
+  const Json& type = at(spec, "type");
+  if (!has_cluster_ips(type) || !takes(spec, at(*own, "clusterIPs"))) {
+    own->erase("clusterIP");
+    own->erase("clusterIPs");
+  }
+  if (const auto made = own->find("ports"); made != own->end() && made->is_array()) {
+    const Json& ports = at(spec, "ports");
+    Json kept = Json::array();
+    for (const Json& entry : *made) {
+      const auto is_its = [&](const Json& port) { return takes_port(port, entry); };
+      if (has_node_ports(type) && ports.is_array() && std::any_of(ports.begin(), ports.end(), is_its)) kept.push_back(entry);
+    }
+    *made = std::move(kept);
+    drop_if_empty(*own, "ports");
   }
   drop_if_empty(overlay, "spec");
   return overlay;

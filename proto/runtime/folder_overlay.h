@@ -20,6 +20,9 @@ kube::Parsed<kube::Service> parse_merged(const std::string& manifest, const std:
 /// ports: the Service has changed under the writer. `is_in_manifest`: the manifest itself has the annotation.
 Result<Json> with_write(Json overlay, const kube::Service& merged, const ServiceWrite& what, std::string_view annotation,
                         bool is_in_manifest = false);
+/// Without the cluster addresses and node ports that the manifest has no use for (any more): somebody else may have them
+/// by the time that it has.
+Json tidied(Json overlay, const Json& manifest);
 Json with_status(Json overlay, const PoolStatus& status);
 
 }  // namespace fairlead::runtime

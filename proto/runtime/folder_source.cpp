@@ -146,7 +146,7 @@ class FolderSource final : public Source {
                               {"ms", milliseconds_since(start)}});
     is_synced_ = true;
     handlers_.synced();
-    if (held_) prune_.arm_if_idle(kPruneAfter);
+    if (held_) begin_to_prune();
     continue_later();
   }
   double milliseconds_since(TimePoint start) const { return fairlead::milliseconds(loop_.now() - start); }
@@ -363,8 +363,13 @@ class FolderSource final : public Source {
     }
     for (const Fault& fault : store_->take_mended()) mended(fault);
     for (const Fault& fault : store_->take_faults()) handlers_.fault(fault);
-    const bool is_less = std::any_of(changes.begin(), changes.end(), [](const Change& c) { return !c.object; });
-    if (is_less && held_) prune_.arm_if_idle(kPruneAfter);
+    bool is_less = false;
+    for (const Change& change : changes) {
+      is_less |= !change.object;
+      const bool is_service = change.object && change.key.kind == api::Kind::service;
+      if (is_service && ((is_synced_ && !lease_.empty()) || options_.prunes_at_once)) changed_services_.insert(change.key.name);
+    }
+    if (held_ && (is_less || !changed_services_.empty())) prune_.arm_if_idle(kPruneAfter);
     if (!changes.empty()) handlers_.changes(std::move(changes));
   }
 
@@ -380,7 +385,7 @@ class FolderSource final : public Source {
       if (taken) {
         held_ = *std::move(taken);
         mend_lease();
-        if (is_synced_) prune_.arm_if_idle(kPruneAfter);
+        if (is_synced_) begin_to_prune();
         lease_changed_(true);
       } else if (taken.error().code != Errc::conflict && taken.error().what != lease_fault_) {
         mend_lease();
@@ -398,8 +403,14 @@ class FolderSource final : public Source {
     lease_fault_.clear();
   }
 
-  /// Overlays outlive their object for a second, and for as long as anything in the folder cannot be read: an address
-  /// that was given to a Service is not forgotten because of a typing mistake.
+  void begin_to_prune() {
+    if (options_.prunes_at_once) prune();
+    else prune_.arm_if_idle(kPruneAfter);
+  }
+
+  /// Overlays (and what stands in them for a port that is gone) outlive their object for a second, and for as long as
+  /// anything in the folder cannot be read: an address that was given to a Service is not forgotten because of a typing
+  /// mistake.
   void prune() {
     if (!held_ || is_lost_ || !is_synced_) return;
     if (store_->has_refused()) {
@@ -407,6 +418,17 @@ class FolderSource final : public Source {
       return;
     }
     status_.prune([this](const api::Key& key) { return store_->may_have(key); });
+    for (const kube::Name& service : std::exchange(changed_services_, {})) tidy(service);
+  }
+  void tidy(const kube::Name& service) {
+    const std::string* const manifest = store_->manifest(service);
+    const std::string* const overlay = store_->overlay(service);
+    if (manifest == nullptr || overlay == nullptr) return;
+    const Json as_written = Json::parse(*manifest, nullptr, false);
+    const Json before = Json::parse(*overlay, nullptr, false);
+    if (tidied(before, as_written) == before) return;
+    const auto done = status_.edit({api::Kind::service, service}, [&](Json now) -> Result<Json> { return tidied(std::move(now), as_written); });
+    if (!done) log::warn("write_failed", {{"service", service.str()}, {"what", done.error().what}});
   }
 
   Loop& loop_;
@@ -416,6 +438,8 @@ class FolderSource final : public Source {
   const std::string own_namespace_;
   std::optional<FolderStore> store_;
   Handlers handlers_;
+
+  std::set<kube::Name> changed_services_;  // since the last prune(), where somebody wants to lead
 
   Hints hints_;
   std::set<std::string> gone_;  // removals that wait for settle_

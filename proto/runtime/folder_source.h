@@ -26,6 +26,8 @@ struct FolderOptions {
   std::string metallb_namespace = "metallb-system";  // of objects of metallb.io that name none, in metallb.io mode
   std::string ns = "fairlead-system";                // of status objects, in fairlead.io mode
   std::size_t max_file_bytes = 16U << 20;
+  /// For a run that ends before the second in which an object may come back.
+  bool prunes_at_once = false;
 };
 
 /// Fails when the directory does not exist or cannot be read.

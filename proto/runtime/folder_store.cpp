@@ -207,6 +207,16 @@ const kube::Service* FolderStore::service(const kube::Name& name) const {
 }
 
 bool FolderStore::has(const api::Key& key) const { return slots_.contains({folder_kind(key.kind), key.name}); }
+const std::string* FolderStore::manifest(const kube::Name& service) const {
+  const auto* const text = winner_as<ServiceText>(FolderKind::service, service);
+  return text == nullptr ? nullptr : &text->json;
+}
+
+const std::string* FolderStore::overlay(const kube::Name& service) const {
+  const auto found = overlays_.find(service);
+  return found == overlays_.end() ? nullptr : &found->second;
+}
+
 bool FolderStore::manifest_has_annotation(const kube::Name& service, const std::string& annotation) const {
   const auto* const text = winner_as<ServiceText>(FolderKind::service, service);
   if (text == nullptr) return false;

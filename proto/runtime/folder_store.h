@@ -41,6 +41,9 @@ class FolderStore {
 
   const kube::Service* service(const kube::Name& name) const;
   bool has(const api::Key& key) const;
+  /// A Service as its own file has it, and what was written about it; compact JSON, null: none.
+  const std::string* manifest(const kube::Name& service) const;
+  const std::string* overlay(const kube::Name& service) const;
   /// Whether the Service's own file says it, whatever an overlay says.
   bool manifest_has_annotation(const kube::Name& service, const std::string& annotation) const;
   /// As has(), but true for kinds that are not kept.

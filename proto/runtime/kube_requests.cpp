@@ -33,13 +33,15 @@ constexpr std::array<Resource, api::kKinds> kResources{{
     {"/apis/fairlead.io/v1", "bfdprofiles"},
     {"/apis/fairlead.io/v1", "communities"},
     {"/api/v1", "secrets"},
+    {"/apis/fairlead.io/v1", "addressrecords"},
 }};
 const Resource& resource(api::Kind kind) { return kResources[static_cast<std::size_t>(kind)]; }
 
-bool is_of_our_group(api::Kind kind) { return resource(kind).prefix.starts_with("/apis/fairlead.io/"); }
+/// One that MetalLB has, too.
+bool is_of_either_group(api::Kind kind) { return kind != api::Kind::address_record && resource(kind).prefix.starts_with("/apis/fairlead.io/"); }
 
 std::string_view prefix_of(api::Kind kind, api::Group group) {
-  if (group == api::Group::fairlead || !is_of_our_group(kind)) return resource(kind).prefix;
+  if (group == api::Group::fairlead || !is_of_either_group(kind)) return resource(kind).prefix;
   return kind == api::Kind::bgp_peer ? "/apis/metallb.io/v1beta2" : "/apis/metallb.io/v1beta1";
 }
 
@@ -143,7 +145,7 @@ std::string percent_encoded(std::string_view text) {
 
 std::string collection_path(api::Kind kind, const Scope& scope) {
   std::string out(prefix_of(kind, scope.group));
-  const bool is_in_one = scope.group == api::Group::metallb && is_of_our_group(kind) && !scope.ns.empty();
+  const bool is_in_one = scope.group == api::Group::metallb && is_of_either_group(kind) && !scope.ns.empty();
   if (is_in_one) out += "/namespaces/" + percent_encoded(scope.ns);
   if (kind == api::Kind::secret) out += "/namespaces/" + percent_encoded(scope.secrets_ns);
   return out + "/" + std::string(resource(kind).plural);
@@ -161,7 +163,7 @@ std::string leases_path(std::string_view ns) {
 }
 
 bool is_custom(api::Kind kind) {
-  return kind == api::Kind::service_cidr || is_of_our_group(kind);
+  return kind == api::Kind::service_cidr || kind == api::Kind::address_record || is_of_either_group(kind);
 }
 
 std::string list_query(std::string_view selector, std::string_view continuation) {

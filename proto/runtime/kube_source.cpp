@@ -151,6 +151,8 @@ class KubeSource final : public Source {
     pump_later();
   }
 
+  AnswerCounts answers() const override { return client_->answers(); }
+
   void write(const StatusObject& object, Done done) override { statuses_.write(object, std::move(done)); }
   void remove(StatusKind kind, const std::string& name, Done done) override { statuses_.remove(kind, name, std::move(done)); }
   void list(StatusKind kind, std::string label, std::string value, Listed done) override {

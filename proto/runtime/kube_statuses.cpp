@@ -105,7 +105,7 @@ void KubeStatuses::clear() {
 }
 
 std::string KubeStatuses::collection(StatusKind which) const {
-  return "/apis/" + std::string(status_api_version(scope_.group)) + "/namespaces/" + percent_encoded(scope_.ns) + "/" + std::string(plural(which));
+  return "/apis/" + std::string(status_api_version(which, scope_.group)) + "/namespaces/" + percent_encoded(scope_.ns) + "/" + std::string(plural(which));
 }
 
 std::string KubeStatuses::object(const Key& key) const { return collection(key.first) + "/" + percent_encoded(key.second); }

@@ -2,7 +2,9 @@
 /// What Prometheus and a kubelet ask a program of ours: /metrics, /healthz (it answers, so its loop turns) and /readyz.
 /// An occupied port is tried again every second, and said once: somebody may have it for a moment, the program before this
 /// one for instance, and metrics are no reason to stop working. Thread: the loop's.
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,6 +18,8 @@ class MetricsServer {
   struct Handlers {
     std::function<std::string()> metrics;  // Prometheus' text format 0.0.4
     std::function<bool()> is_ready = [] { return true; };
+    /// Source::answers(), shown after the others as fairlead_api_requests_total{code}.
+    std::function<std::map<int, std::uint64_t>()> answers = [] { return std::map<int, std::uint64_t>(); };
   };
   static constexpr Duration kRetry = std::chrono::seconds(1);
 

@@ -64,6 +64,11 @@ auto members(Is<api::BFDProfile> auto& o) {
 }
 auto members(Is<api::Community::Alias> auto& o) { return std::tie(o.name, o.value); }
 auto members(Is<api::Community> auto& o) { return std::tie(o.meta, o.communities); }
+auto members(Is<api::AddressNotes::Question> auto& o) { return std::tie(o.address, o.id); }
+auto members(Is<api::AddressNotes::Hearing> auto& o) { return std::tie(o.address, o.id, o.hardware_address, o.interface); }
+auto members(Is<api::AddressNotes::HeldDown> auto& o) { return std::tie(o.address, o.service_namespace, o.service_name, o.until); }
+auto members(Is<api::AddressNotes> auto& o) { return std::tie(o.asked, o.heard, o.held_down); }
+auto members(Is<api::AddressRecord> auto& o) { return std::tie(o.meta, o.notes); }
 auto members(Is<kube::Secret> auto& o) { return std::tie(o.meta, o.type, o.password); }
 
 // The names that an enumeration has: a number from outside may be any.

@@ -73,7 +73,8 @@ Result<std::unique_ptr<Source>> open_source(Loop& loop, const SourceFlags& flags
     return open_folder(loop, {.dir = flags.manifests,
                               .group = flags.group,
                               .metallb_namespace = flags.metallb_namespace(),
-                              .ns = flags.ns.empty() ? "fairlead-system" : flags.ns});
+                              .ns = flags.ns.empty() ? "fairlead-system" : flags.ns,
+                              .prunes_at_once = program.prunes_at_once});
   }
   auto access = access_of(flags);
   if (!access) return access.error();

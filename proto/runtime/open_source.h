@@ -26,6 +26,7 @@ struct SourceProgram {
   std::string name;  // "fairlead-controller": who reports Events
   double writes_per_second = 20;
   double write_burst = 50;
+  bool prunes_at_once = false;  // see FolderOptions
 };
 
 /// Fails with one sentence for the user.

@@ -2,7 +2,9 @@
 /// Where objects come from and where statuses go: one interface, two sources (a folder, and the Kubernetes API server).
 /// Nobody behind it asks which one it is.
 /// Thread: everything on the loop's; handlers are never called from inside a call to the source, always from the loop.
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +28,8 @@ struct Fault {
   std::string object;  // "Service default/web", or "" when it cannot be known
   std::string field;   // "spec.ports[0].port", or ""
   std::string what;    // one sentence
+  /// The object, or where it is that no object is known.
+  const std::string& about() const { return object.empty() ? where : object; }
   bool operator==(const Fault&) const = default;
 };
 
@@ -87,6 +91,9 @@ class Source {
 
   /// True where cluster addresses and node ports are the controller's to allocate (folder mode).
   virtual bool allocates_cluster_ips() const = 0;
+
+  /// What the API server answered so far: HTTP status (0: no answer) and how often. None in folder mode.
+  virtual std::map<int, std::uint64_t> answers() const { return {}; }
 
   /// For an admission webhook; null where no API server calls one (folder mode).
   virtual WebhookApi* webhook_api() { return nullptr; }

@@ -1,7 +1,7 @@
 #pragma once
-/// Objects that only tell: who announces a Service, and whether the configuration is understood. Their writer makes,
-/// changes and removes them (source.h); nobody of ours reads them back. MetalLB's kinds, with MetalLB's fields: an API
-/// server refuses any other.
+/// Objects that only tell: who announces a Service, whether the configuration is understood, what is known of addresses. Their
+/// writer makes, changes and removes them (source.h). AddressRecords are Fairlead's, in both groups, and read by its programs;
+/// the others are MetalLB's kinds, with MetalLB's fields (an API server refuses any other), and nobody of ours reads them back.
 #include <cstddef>
 #include <map>
 #include <string>
@@ -9,14 +9,16 @@
 #include <variant>
 #include <vector>
 
+#include "proto/api/objects.h"
+
 namespace fairlead::runtime {
 
-/// In the order of StatusObject::status.
-enum class StatusKind { service_l2_status, service_bgp_status, configuration_state };
-inline constexpr std::size_t kStatusKinds = 3;
+/// In the order of StatusObject::status, and of urgency: somebody waits for an AddressRecord.
+enum class StatusKind { address_record, service_l2_status, service_bgp_status, configuration_state };
+inline constexpr std::size_t kStatusKinds = 4;
 
 inline constexpr std::string_view name(StatusKind kind) {
-  constexpr std::string_view kNames[kStatusKinds] = {"ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"};
+  constexpr std::string_view kNames[kStatusKinds] = {"AddressRecord", "ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -24,7 +26,7 @@ inline constexpr std::string_view name(StatusKind kind) {
 inline constexpr const char* kNodeLabel = "node";                            // of the two ServiceStatuses
 inline constexpr const char* kServiceNameLabel = "service-name";
 inline constexpr const char* kServiceNamespaceLabel = "service-namespace";
-inline constexpr const char* kComponentTypeLabel = "component-type";         // of ConfigurationState
+inline constexpr const char* kComponentTypeLabel = "component-type";         // of ConfigurationState, AddressRecord
 inline constexpr const char* kNodeNameLabel = "node-name";
 
 /// Who answers for a Service's addresses by ARP and NDP. The first three never change under one name: the API server
@@ -64,7 +66,8 @@ struct StatusObject {
   /// The group is put in front of the keys ("node" becomes "fairlead.io/node"), and what a label may not hold is
   /// written as label_value() says.
   std::map<std::string, std::string> labels;
-  std::variant<L2Status, BgpStatus, ConfigurationStatus> status;
+  std::variant<api::AddressNotes, L2Status, BgpStatus, ConfigurationStatus> status;
+  bool outlives_writer = false;  // else an API server removes it with the writer's Pod
 
   StatusKind kind() const { return static_cast<StatusKind>(status.index()); }
   bool operator==(const StatusObject&) const = default;

@@ -18,7 +18,7 @@ struct OwnerPod {
 /// "servicel2statuses"
 std::string_view plural(StatusKind kind);
 /// "fairlead.io/v1", "metallb.io/v1beta1"
-std::string_view status_api_version(api::Group group);
+std::string_view status_api_version(StatusKind kind, api::Group group);
 
 /// A value that any API server takes as a label's: the same, or where it is too long (a node's name may have 253
 /// characters, a label 63) its beginning and a hash of the whole.

@@ -1,6 +1,5 @@
 #include "proto/runtime/tls.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -10,23 +9,19 @@
 #include <vector>
 
 #include "proto/base/check.h"
+#include "proto/runtime/openssl.h"
 
 namespace fairlead::runtime {
 namespace {
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* what) const {
-    kFree(what);
-  }
-};
-void free_bio(BIO* bio) { BIO_free_all(bio); }
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::Free;
+using openssl::Key;
+using openssl::no_password;
+using openssl::reader_of;
 using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 using Ssl = std::unique_ptr<SSL, Free<SSL_free>>;
-using Bio = std::unique_ptr<BIO, Free<free_bio>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 
 /// The first thing that OpenSSL has to say is the cause, what follows is where it came through. Empties its queue.
 Error openssl_error(const std::string& what) {
@@ -35,14 +30,6 @@ Error openssl_error(const std::string& what) {
   const char* const reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return {Errc::malformed, what + ": " + (reason == nullptr ? "OpenSSL does not say why" : reason)};
 }
-
-Bio reader_of(std::string_view text) {
-  const int size = text.size() > INT_MAX ? INT_MAX : static_cast<int>(text.size());
-  return Bio(BIO_new_mem_buf(text.data(), size));
-}
-
-/// Without this an encrypted key would ask the terminal.
-int no_password(char*, int, int, void*) { return 0; }
 
 /// What is offered by the peer is in wire format: a length octet before each name.
 int choose_http(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered, unsigned size, void*) {

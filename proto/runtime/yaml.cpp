@@ -9,7 +9,9 @@
 #include <charconv>
 #include <cstdio>
 #include <istream>
+#include <map>
 #include <set>
+#include <span>
 #include <streambuf>
 #include <vector>
 
@@ -113,11 +115,16 @@ Json to_float(std::string_view text) {
   return value;
 }
 
-/// A plain scalar by the core schema (YAML 1.2.2 section 10.3.2). .inf and .nan stay text: JSON cannot say them.
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
+/// A plain scalar by the core schema (YAML 1.2.2 section 10.3.2), and YAML 1.1's words for a boolean, which kubectl takes
+/// as such. .inf and .nan stay text: JSON cannot say them.
 Json resolve(std::string_view text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
+  if (is_one_of(text, {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})) return true;
+  if (is_one_of(text, {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})) return false;
   if (text.starts_with("0x") && text.size() > 2) {
     if (const auto n = number<std::uint64_t>(text.substr(2), 16)) return *n;
   }
@@ -295,13 +302,23 @@ class Builder final : public YAML::EventHandler {
   int document_at_ = -1;  // where the one that is being read begins
 };
 
-/// Follows the path of every value and keeps the line of the longest one that leads to the field looked for.
+/// A field looked for in a document, and what was found so far.
+struct Target {
+  std::string path;
+  std::size_t wanted = 0;  // whose it is
+  std::size_t best = 0;    // length of the longest path that leads there
+  int line = 1;
+};
+
+/// Follows the path of every value and keeps, for each field looked for, the line of the longest one that leads there.
+/// `targets` are sorted by path, so that those that a value leads to stand together.
 class Locator final : public YAML::EventHandler {
  public:
-  explicit Locator(std::string target) : target_(std::move(target)) {}
-  int line() const { return line_; }
+  explicit Locator(std::span<Target> targets) : targets_(targets) {}
 
-  void OnDocumentStart(const YAML::Mark& mark) override { line_ = line_of_mark(mark); }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    for (Target& target : targets_) target.line = line_of_mark(mark);
+  }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { scalar(mark, ""); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { scalar(mark, ""); }
@@ -327,16 +344,22 @@ class Locator final : public YAML::EventHandler {
 
   /// The value that begins now is at path_.
   void visit(const YAML::Mark& mark, bool is_key) {
-    const bool leads = target_.starts_with(path_) && (path_.size() == target_.size() || path_.empty() ||
-                                                      target_[path_.size()] == '.' || target_[path_.size()] == '[');
     // Of a member the line of its key counts, not that of its value, which may be the next line.
-    if (leads && (is_key ? path_.size() > best_ : path_.size() > best_ && !in_map())) {
-      best_ = path_.size();
-      line_ = line_of_mark(mark);
+    if (!path_.empty() && (is_key || !in_map())) {
+      const auto is_before = [](const Target& target, const std::string& path) { return target.path < path; };
+      auto at = std::lower_bound(targets_.begin(), targets_.end(), path_, is_before);
+      for (; at != targets_.end() && at->path.starts_with(path_); ++at) {
+        const char next = at->path.size() == path_.size() ? '.' : at->path[path_.size()];
+        if ((next != '.' && next != '[') || path_.size() <= at->best) continue;
+        at->best = path_.size();
+        at->line = line_of_mark(mark);
+      }
     }
     if (!has_start_ && !is_key) {
       has_start_ = true;
-      if (best_ == 0) line_ = line_of_mark(mark);
+      for (Target& target : targets_) {
+        if (target.best == 0) target.line = line_of_mark(mark);
+      }
     }
   }
   bool in_map() const { return !frames_.empty() && frames_.back().is_map; }
@@ -373,32 +396,54 @@ class Locator final : public YAML::EventHandler {
     leave_value();
   }
 
-  std::string target_;
+  std::span<Target> targets_;
   std::string path_;
   std::vector<Frame> frames_;
-  std::size_t best_ = 0;
   bool has_start_ = false;
-  int line_ = 1;
 };
 
-/// Hands over a document, or the members of a List or an array.
-void hand_over(const Json& value, std::size_t document,
-               const std::function<void(const Json&, const Place&)>& object) {
+/// Whether the members of this object's `items` are objects themselves: a List, or one of a kind (`kubectl get --raw`
+/// answers an IPAddressPoolList, whose items do not say what they are).
+bool is_list(const Json& value) {
+  if (!value.is_object()) return false;
+  const auto kind = value.find("kind");
+  const auto items = value.find("items");
+  return kind != value.end() && kind->is_string() && kind->get_ref<const std::string&>().ends_with("List") && items != value.end() &&
+         items->is_array();
+}
+
+/// An item of a list of a kind as an object that stands alone.
+Json named_item(const Json& list, const Json& item) {
+  Json out = item;
+  std::string kind = list["kind"];
+  kind.resize(kind.size() - std::string_view("List").size());
+  if (!out.contains("kind")) out["kind"] = std::move(kind);
+  if (!out.contains("apiVersion") && list.contains("apiVersion")) out["apiVersion"] = list["apiVersion"];
+  return out;
+}
+
+/// Hands over an object, or the members of a List or an array; a List in a List too, as kubectl takes it. Nesting is
+/// bounded by kMaxDepth.
+void hand_over(const Json& value, const Place& place, const std::function<void(const Json&, const Place&)>& object) {
   const Json* items = nullptr;
   std::string name;
   if (value.is_array()) {
     items = &value;
-  } else if (value.is_object() && value.contains("kind") && value["kind"] == "List" && value.contains("items") &&
-             value["items"].is_array()) {
+  } else if (is_list(value)) {
     items = &value["items"];
     name = "items";
   }
   if (items == nullptr) {
-    object(value, Place{document, ""});
+    object(value, place);
     return;
   }
+  if (!place.prefix.empty() && !name.empty()) name.insert(0, ".");
+  const bool is_of_a_kind = !name.empty() && value["kind"] != "List";
   for (std::size_t i = 0; i < items->size(); ++i) {
-    object((*items)[i], Place{document, name + "[" + std::to_string(i) + "]"});
+    const Json& item = (*items)[i];
+    const Place here{place.document, place.prefix + name + "[" + std::to_string(i) + "]"};
+    if (is_of_a_kind && item.is_object()) hand_over(named_item(value, item), here, object);
+    else hand_over(item, here, object);
   }
 }
 
@@ -411,7 +456,7 @@ std::optional<SyntaxError> read_yaml(std::string_view text,
     YAML::Parser parser(stream);
     for (std::size_t document = 0; parser.HandleNextDocument(builder); ++document) {
       const Json value = builder.take();
-      if (!value.is_null()) hand_over(value, document, object);
+      if (!value.is_null()) hand_over(value, Place{document, ""}, object);
     }
   } catch (const Refused& refused) {
     return SyntaxError{refused.line, refused.what};
@@ -438,7 +483,7 @@ std::optional<SyntaxError> read_json(std::string_view text,
   };
   try {
     const Json value = Json::parse(text.begin(), text.end(), check);
-    if (!value.is_null()) hand_over(value, 0, object);
+    if (!value.is_null()) hand_over(value, Place{}, object);
   } catch (const Refused& refused) {
     return SyntaxError{refused.line, refused.what};
   } catch (const Json::parse_error& error) {
@@ -459,27 +504,39 @@ std::optional<SyntaxError> read_objects(std::string_view text, Format format,
   return format == Format::json ? read_json(text, object) : read_yaml(text, object);
 }
 
-int line_of(std::string_view text, const Place& place, std::string_view field) {
-  std::string target = place.prefix;
-  if (!target.empty() && !field.empty() && field[0] != '[') target += '.';
-  target += field;
+std::vector<int> lines_of(std::string_view text, const std::vector<Spot>& spots) {
+  std::map<std::size_t, std::vector<Target>> by_document;
+  for (std::size_t i = 0; i < spots.size(); ++i) {
+    std::string path = spots[i].place.prefix;
+    if (!path.empty() && !spots[i].field.empty() && spots[i].field[0] != '[') path += '.';
+    by_document[spots[i].place.document].push_back({path + spots[i].field, i, 0, 1});
+  }
+  std::vector<int> out(spots.size(), 1);
   ViewBuffer buffer(text);
   std::istream stream(&buffer);
-  int line = 1;
   try {
     YAML::Parser parser(stream);  // JSON is YAML, so this serves both
-    for (std::size_t document = 0; document <= place.document; ++document) {
-      Locator locator(target);
-      const bool has_more = parser.HandleNextDocument(locator);
+    std::size_t document = 0;
+    for (auto& [wanted, targets] : by_document) {
+      std::sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) { return a.path < b.path; });
+      bool has_more = true;
+      for (; has_more && document <= wanted; ++document) {
+        Locator locator(document == wanted ? std::span<Target>(targets) : std::span<Target>());
+        has_more = parser.HandleNextDocument(locator);
+      }
       if (!has_more) break;
-      line = locator.line();
+      for (const Target& target : targets) out[target.wanted] = target.line;
     }
   } catch (const Refused&) {
-    return line;
+    return out;
   } catch (const YAML::Exception&) {
-    return line;
+    return out;
   }
-  return line;
+  return out;
+}
+
+int line_of(std::string_view text, const Place& place, std::string_view field) {
+  return lines_of(text, {{place, std::string(field)}}).front();
 }
 
 }  // namespace fairlead::runtime

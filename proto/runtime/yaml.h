@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fairlead::runtime {
 
@@ -37,8 +38,14 @@ enum class Format { yaml, json };
 std::optional<SyntaxError> read_objects(std::string_view text, Format format,
                                         const std::function<void(const Json& object, const Place& place)>& object);
 
-/// The line (from 1) of a field like "spec.ports[0].port" of the object at `place`; of its nearest parent that is there
-/// when the field is not. Parses again: for the case that there is an error to report.
+/// A field like "spec.ports[0].port" of the object at `place`.
+struct Spot {
+  Place place;
+  std::string field;
+};
+/// The line (from 1) of each; of its nearest parent that is there when the field is not. Parses again, once for all of
+/// them: for the case that there are errors to report.
+std::vector<int> lines_of(std::string_view text, const std::vector<Spot>& spots);
 int line_of(std::string_view text, const Place& place, std::string_view field);
 
 /// Block style YAML, strings quoted where another reader could take them for something else. read_objects() gives the

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "proto/api/annotations.h"
 #include "proto/match/pool.h"
 #include "speaker/core/endpoints.h"
 #include "speaker/core/owner.h"
@@ -10,7 +11,7 @@
 namespace fairlead::speaker {
 namespace {
 
-constexpr std::string_view kExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
+using api::kExcludeLabel;
 
 using Pools = std::map<kube::Name, api::IPAddressPool>;
 
@@ -53,16 +54,18 @@ Obstacle obstacle(const kube::Node& node, const Ads& ads, const Liveness& livene
   return has_endpoint ? Obstacle::none : Obstacle::no_endpoint;
 }
 
-/// "a, b, c", or "a, b, c and 4 more": in a large cluster a sentence stays one.
+constexpr std::size_t kMostListed = 8;  // in a large cluster a sentence stays one
+
+/// The first of them.
 std::string listed(const std::vector<std::string>& names, const char* separator) {
-  constexpr std::size_t kMost = 8;
   std::string out;
-  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) out += (i == 0 ? "" : separator) + names[i];
+  for (std::size_t i = 0; i < std::min(names.size(), kMostListed); ++i) out += (i == 0 ? "" : separator) + names[i];
   return out;
 }
+/// "Nodes a, b, c", or "Nodes a, b, c and 4 more".
 std::string nodes_listed(const std::vector<std::string>& names) {
   const std::string out = (names.size() == 1 ? "Node " : "Nodes ") + listed(names, ", ");
-  return names.size() > 8 ? out + " and " + std::to_string(names.size() - 8) + " more" : out;
+  return names.size() > kMostListed ? out + " and " + std::to_string(names.size() - kMostListed) + " more" : out;
 }
 
 std::string sentence(const Ip& vip, const std::map<Obstacle, std::vector<std::string>>& found, const Ads& ads) {

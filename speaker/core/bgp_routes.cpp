@@ -5,13 +5,14 @@
 #include <set>
 #include <tuple>
 
+#include "proto/api/annotations.h"
 #include "proto/match/selector.h"
 #include "speaker/core/endpoints.h"
 
 namespace fairlead::speaker {
 namespace {
 
-constexpr std::string_view kExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
+using api::kExcludeLabel;
 constexpr std::size_t kMostCommunities = 63;
 
 /// False: the text is neither a value nor an alias.

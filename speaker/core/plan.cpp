@@ -50,14 +50,6 @@ void sort_unique(std::vector<Ip>& ips) {
 
 bool contains(std::span<const Ip> sorted, const Ip& ip) { return std::binary_search(sorted.begin(), sorted.end(), ip); }
 
-/// ::ffff:192.0.2.0/120 is 192.0.2.0/24: a packet never carries the mapped form.
-Prefix unmapped(const Prefix& p) {
-  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  const auto octets = p.base.octets();
-  if (p.base.is4() || p.length < 96 || !std::equal(kMapped.begin(), kMapped.end(), octets.begin())) return p;
-  return Prefix::of(Ip4{{octets[12], octets[13], octets[14], octets[15]}}, static_cast<std::uint8_t>(p.length - 96));
-}
-
 }  // namespace
 
 bool is_programmed(const kube::Service& service) {

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "proto/api/annotations.h"
 #include "proto/base/log.h"
 #include "proto/bird/symbol.h"
 
 namespace fairlead::speaker {
 namespace {
 
-constexpr std::string_view kExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
+using api::kExcludeLabel;
 
 template <class T>
 bool put(std::map<kube::Name, T>& map, const runtime::Change& change) {

@@ -71,6 +71,7 @@ void Feed::apply(runtime::Change change) {
     case api::Kind::bfd_profile:
     case api::Kind::community:
     case api::Kind::secret:
+    case api::Kind::address_record:
     case api::Kind::namespace_: break;
   }
 }

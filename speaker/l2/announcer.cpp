@@ -125,6 +125,10 @@ void Announcer::received(ByteView frame, Segment& on) {
     if (foreign_.note(*claim, loop_.now()) && conflict_) conflict_(*claim);
     arm_ask();
   }
+  if (is_heard_) {
+    const Announces is_wanted = [this](const Ip& ip, const Interface&) { return is_heard_(ip); };
+    if (const auto claim = foreign_claim(frame, on.interface(), is_wanted, own_macs_)) claimed_(*claim);
+  }
   const auto outcome = answer(frame, on.interface(), is_ours);
   tally_.count(outcome);
   if (const auto* reply = std::get_if<Bytes>(&outcome)) {
@@ -150,14 +154,21 @@ void Announcer::announce(const Ip& vip, Segment& on) {
 void Announcer::ask() {
   for (const Ip& vip : foreign_.due(loop_.now())) {
     for (const auto& [index, segment] : segments_) {
-      if (!announces(vip, segment->interface())) continue;
-      const auto asker = askers_.find(index);
-      const auto frame = question(vip, segment->interface(), asker == askers_.end() ? std::nullopt : std::optional(asker->second));
-      if (!frame) continue;
-      if (const auto sent = segment->send(*frame); !sent) log::debug("question_failed", {{"vip", vip.str()}, {"what", sent.error().what}});
+      if (announces(vip, segment->interface())) ask_about(vip, index);
     }
   }
   arm_ask();
+}
+
+bool Announcer::ask_about(const Ip& address, IfIndex on) {
+  const auto segment = segments_.find(on);
+  if (segment == segments_.end()) return false;
+  const auto asker = askers_.find(on);
+  const auto frame = question(address, segment->second->interface(), asker == askers_.end() ? std::nullopt : std::optional(asker->second));
+  if (!frame) return false;
+  const auto sent = segment->second->send(*frame);
+  if (!sent) log::debug("question_failed", {{"address", address.str()}, {"what", sent.error().what}});
+  return sent.has_value();
 }
 
 void Announcer::arm_ask() {

@@ -30,6 +30,14 @@ class Announcer {
   /// Somebody else has a VIP of ours on the segment; called again at most every ForeignClaims::kAgain for each.
   void on_conflict(std::function<void(const ForeignClaim&)> told) { conflict_ = std::move(told); }
 
+  /// Addresses that this node does not announce, and wants to hear of: is_heard, and who claims one.
+  void listen_for(std::function<bool(const Ip&)> is_heard, std::function<void(const ForeignClaim&)> claimed) {
+    is_heard_ = std::move(is_heard);
+    claimed_ = std::move(claimed);
+  }
+  /// Asks everybody on this interface who has the address. False: the interface is not fit, or nothing can be sent.
+  bool ask_about(const Ip& address, IfIndex on);
+
   const NamePatterns& excluded() const { return excluded_; }
   const Tally& tally() const { return tally_; }
   const ForeignClaims& foreign_claims() const { return foreign_; }
@@ -56,6 +64,8 @@ class Announcer {
   Bursts bursts_;
   ForeignClaims foreign_;
   std::function<void(const ForeignClaim&)> conflict_;
+  std::function<bool(const Ip&)> is_heard_;
+  std::function<void(const ForeignClaim&)> claimed_;
   Tally tally_;
   runtime::Timer burst_timer_;
   runtime::Timer ask_timer_;

@@ -326,6 +326,19 @@ def write_junit(path, verdicts, skipped=None):
     path.write_text('<testsuite name="bench">\n' + "\n".join(cases) + "\n</testsuite>\n")
 
 
+def finish(path, report, junit, verdicts, skipped=None):
+    """All figures into `path`, the verdicts ({name: complaint or ""}) to whoever looks. Returns the exit code."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    write_junit(junit, verdicts, skipped)
+    failed = {n: c for n, c in verdicts.items() if c}
+    for name, complaint in failed.items():
+        print(f"FAILED {name}: {complaint}")
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    print(f"bench: {len(verdicts) - len(failed)} passed, {len(failed)} failed; all figures: {shown}")
+    return 1 if failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     is_full = os.environ.get("FAIRLEAD_FULL") == "1"
@@ -379,14 +392,7 @@ def main():
         print_case(name, case, results)
         report["cases"][name] = results
         verdicts.update({f"{name}: {FIGURES[k].what}": complaint for k, complaint in judged.items()})
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "results.json").write_text(json.dumps(report, indent=1) + "\n")
-    write_junit(flags.junit, verdicts)
-    failed = {n: c for n, c in verdicts.items() if c}
-    for name, complaint in failed.items():
-        print(f"FAILED {name}: {complaint}")
-    print(f"bench: {len(verdicts) - len(failed)} passed, {len(failed)} failed; all figures: {(OUT / 'results.json').relative_to(ROOT)}")
-    return 1 if failed else 0
+    return finish(OUT / "results.json", report, flags.junit, verdicts)
 
 
 if __name__ == "__main__":

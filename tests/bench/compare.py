@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests/lab"), str(ROOT / "tests/support")]
 
-from bench import machine, memory, settle, write_junit  # noqa: E402
+from bench import finish, machine, memory, settle, write_junit  # noqa: E402
 from fake_api import Api  # noqa: E402
 from lab import Lab, Topology, endpointslice, node, program, service, why_not  # noqa: E402
 
@@ -346,14 +346,7 @@ def main():
         return 1
     finally:
         lab.close()
-    flags.json.parent.mkdir(parents=True, exist_ok=True)
-    flags.json.write_text(json.dumps(report, indent=1) + "\n")
-    write_junit(flags.junit, verdicts, skipped)
-    failed = {n: c for n, c in verdicts.items() if c}
-    for name, complaint in failed.items():
-        print(f"FAILED {name}: {complaint}")
-    print(f"bench: {len(verdicts) - len(failed)} passed, {len(failed)} failed; all figures: {flags.json}")
-    return 1 if failed else 0
+    return finish(flags.json, report, flags.junit, verdicts, skipped)
 
 
 if __name__ == "__main__":

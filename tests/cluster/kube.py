@@ -250,7 +250,8 @@ class Node:
         query = [f'labels."io.kubernetes.pod.name"=={pod}']
         ids = self.run("ctr", "-n", "k8s.io", "containers", "list", "-q", *query).split()
         for i in ids:
-            if container and f'"io.kubernetes.container.name": "{container}"' not in self.run("ctr", "-n", "k8s.io", "containers", "info", i):
+            # One that died before may be cleared away meanwhile: no info, nothing to kill.
+            if container and f'"io.kubernetes.container.name": "{container}"' not in self.run("ctr", "-n", "k8s.io", "containers", "info", i, check=False):
                 continue
             self.run("ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", i, check=False)
 

@@ -175,3 +175,17 @@ def test_wrong_values_are_refused(helm, wrong):
     command = [STATE / "bin/helm", "template", "x", CHART, "--kube-version", "1.34.0", "--set", wrong]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode != 0 and re.search(r"values don't meet the specifications of the schema|additional", done.stderr, re.I), done.stderr
+
+
+def test_what_is_asked_of_the_network_needs_rights_only_where_it_is_wanted(helm):
+    for values, flags, writers in (((), [], []),
+                                   (("addresses.holdDown=5m",), [["--hold-down=5m"], []], ["controller"]),
+                                   (("addresses.probe=true",), [["--probe-addresses"]] * 2, ["controller", "speaker"]),
+                                   (("addresses.probe=true", "apiGroup=metallb.io"), [["--probe-addresses"]] * 2, ["controller", "speaker"])):
+        rendered = objects(helm, *(a for v in values for a in ("--set", v)))
+        for program, kind, want in zip(("controller", "speaker"), ("Deployment", "DaemonSet"), flags or [[], []]):
+            args = rendered[kind, f"fairlead-{program}"]["spec"]["template"]["spec"]["containers"][0]["args"]
+            assert [a for a in args if a.startswith(("--probe", "--hold"))] == want, values
+            for role, verbs in (("ClusterRole", ["list", "watch"]), ("Role", ["create", "patch", "delete"])):
+                found = [r for r in rendered[role, f"fairlead-{program}"]["rules"] if "addressrecords" in r["resources"]]
+                assert [(r["apiGroups"], r["verbs"]) for r in found] == ([(["fairlead.io"], verbs)] if program in writers else []), (values, role)

@@ -167,7 +167,7 @@ def test_deleted_service_leaves_nothing(fl):
     fl.api.create(service("gone"))
     ip = fl.external_ip("gone")
     wait_until(lambda: fl.client.curl(ip), 10, "an answer")
-    assert all(n.elements() != before[name] for name, n in fl.nodes.items()), "the Service made elements everywhere"
+    wait_until(lambda: all(n.elements() != before[name] for name, n in fl.nodes.items()), 10, "elements of the Service everywhere")
     fl.api.delete(service("gone"))
     started = time.monotonic()
     wait_until(lambda: all(n.elements() == before[name] for name, n in fl.nodes.items()), 20,

@@ -3,6 +3,7 @@
 What is behind it has threads (the HTTP client's, the one that writes the state file), and they meet the loop in post() alone.
 tests/run.sh runs this file with ThreadSanitizer's programs, too. A real API server is asked in tests/cluster.
 """
+import re
 import sys
 
 import pytest
@@ -42,6 +43,11 @@ class Net:
         self.api = Api(self.lab.topo, NODE, self.files, [*nodes(), pool(), service("web", type="ClusterIP", cluster_ip=CLUSTER_IP),
                                                          web(*names), *many(100)])
 
+    def answers(self):
+        """{HTTP status: how often}, by the speaker's metrics."""
+        shown = self.lab.topo.run(NODE, ["curl", "-sf", "http://127.0.0.1:7480/metrics"]).stdout
+        return {code: int(n) for code, n in re.findall(r'^fairlead_api_requests_total\{code="(\w+)"\} (\d+)$', shown, re.M)}
+
     def wait_answer(self, *names):
         def answers():
             asked = self.lab.ask("pod-a2", CLUSTER_IP, 80, count=4, timeout=0.5)
@@ -78,6 +84,8 @@ def test_a_server_that_comes_back_with_another_state_is_heard_again(net):
     net.wait_answer("pod-b1")
     net.api.change(web("pod-a1"))
     net.wait_answer("pod-a1")
+    counts = net.answers()
+    assert counts["200"] >= 6 and counts["none"] >= 1, counts
     assert net.speaker.stop() == 0
 
 

@@ -144,3 +144,70 @@ def test_what_is_wrong_is_summed_up_and_stops_no_address(tmp_path, group, ns):
     state = overlay(tmp_path, "controller", ns, "ConfigurationState")
     assert state["status"]["result"] == "Valid" and "errorSummary" not in state["status"]
     assert state["status"]["conditions"][0]["status"] == "True"
+
+
+def plain(name, *ports, type="LoadBalancer", **spec):
+    """A Service to which everything is given."""
+    ports = [{"name": f"p{port}", "port": port} for port in ports or (80,)]
+    return obj("v1", "Service", name, {"type": type, "ports": ports, **spec}, ns="default")
+
+
+def given(folder, *names):
+    """(cluster addresses, node ports) of these Services, as their overlays have them."""
+    specs = [overlay(folder, name).get("spec", {}) for name in names]
+    return [ip for s in specs for ip in s.get("clusterIPs", [])], [p["nodePort"] for s in specs for p in s.get("ports", [])]
+
+
+def test_a_service_made_again_is_a_new_one(tmp_path):
+    """Deleted while no controller ran: what was written about it is nobody's."""
+    one = pool("p", ["192.0.2.0/32"])
+    assert once(tmp_path, one, plain("a"))[1] == {"a": "192.0.2.0"}
+    assert once(tmp_path, one, plain("b"))[1] == {"b": "192.0.2.0"}
+    assert not (tmp_path / ".status/Service/default/a.yaml").exists()
+    assert once(tmp_path, one, plain("a"), plain("b"))[1] == {"a": "<pending>", "b": "192.0.2.0"}
+    ips, ports = given(tmp_path, "a", "b")
+    assert len(set(ips)) == len(set(ports)) == 2, (ips, ports)
+
+
+@pytest.mark.parametrize("without", [
+    plain("a", 80), plain("a", 80, 81, type="ClusterIP"), plain("a", 80, 81, clusterIP="None"),
+    obj("v1", "Service", "a", {"type": "ExternalName", "externalName": "example.org"}, ns="default")],
+    ids=["one port less", "ClusterIP", "headless", "ExternalName"])
+def test_what_a_service_has_no_use_for_is_free(tmp_path, without):
+    """And when it has again, it gets another one where somebody else has the first."""
+    pools, whole = pool("p", ["192.0.2.0/24"]), plain("a", 80, 81)
+    once(tmp_path, pools, whole)
+    once(tmp_path, pools, without, plain("b", 80, 81))
+    assert once(tmp_path, pools, whole, plain("b", 80, 81))[0] == 0
+    ips, ports = given(tmp_path, "a", "b")
+    assert len(set(ips)) == len(ips) == 2 and len(set(ports)) == len(ports) == 4, (ips, ports)
+
+
+@pytest.mark.parametrize("group", ["fairlead.io", "metallb.io"])
+@pytest.mark.parametrize("policy", ["PreferDualStack", "RequireDualStack"])
+def test_the_second_cluster_address_comes_to_one_that_was_written(tmp_path, group, policy):
+    code, shown = once(tmp_path, pool("p", ["192.0.2.0/24", "2001:db8::/120"]),
+                       obj("v1", "Service", "a", {"type": "LoadBalancer", "ipFamilyPolicy": policy, "clusterIP": "10.96.0.9", "ports": [{"port": 80}]}, ns="default"),
+                       flags=("--api-group", group, "--service-cidr", "10.96.0.0/16,fd00::/108"))
+    assert (code, shown) == (0, {"a": "192.0.2.0,2001:db8::"})
+    ips, _ = given(tmp_path, "a")
+    assert ips[0] == "10.96.0.9" and ips[1].startswith("fd00::"), ips
+
+
+@pytest.mark.parametrize("text", ["replicas: 2\n", "just words\n", "a: [\n", "apiVersion: v1\nkind: Service\nkind: Service\n"],
+                         ids=["no kind", "a scalar", "no YAML", "a key twice"])
+def test_what_is_no_object_stops_nobody(tmp_path, text):
+    (tmp_path / "values.yaml").write_text(text)
+    assert once(tmp_path, pool("p", ["192.0.2.0/24"]), plain("a")) == (1, {"a": "192.0.2.0"})
+
+
+def test_a_pool_without_a_name_stops_metallb(tmp_path):
+    nameless = pool("p", ["198.51.100.0/24"])
+    del nameless["metadata"]["name"]
+    assert once(tmp_path, pool("p", ["192.0.2.0/24"]), nameless, plain("a")) == (1, {"a": "<pending>"})
+
+
+def test_metallb_asks_for_the_pool_before_the_addresses(tmp_path):
+    notes = {"metallb.io/address-pool": "q", "metallb.io/loadBalancerIPs": "bad"}
+    code, shown = once(tmp_path, pool("p", ["192.0.2.0/24"]), pool("q", ["198.51.100.0/24"]), service("a", notes=notes, shown=["192.0.2.2"]))
+    assert (code, shown) == (0, {"a": "<pending>"})

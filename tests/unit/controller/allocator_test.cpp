@@ -197,6 +197,11 @@ TEST(Allocator, ChoosesThePool) {
       {"prefer: never two pools", {a4, c6}, prefer, "a: 10.0.0.0"},
       {"prefer: the primary family", {a4, c6}, prefer6, "c: fd00::"},
       {"prefer: else the other", {c6}, prefer, "c: fd00::"},
+      {"prefer: pinned, though of one family", {pinned(a4, 1, {}), d46}, prefer, "a: 10.0.0.0"},
+      {"prefer: pinned, though not of the primary family", {pinned(c6, 1, {}), a4}, prefer, "c: fd00::"},
+      {"prefer: pinned to both, though later", {pinned(a4, 1, {}), pinned(d46, 2, {})}, prefer, "d: 10.0.2.0 fd01::"},
+      {"prefer: pinned to somebody else", {pinned(a4, 1, {"other"}), d46}, prefer, "d: 10.0.2.0 fd01::"},
+      {"require: pinned, of one family, so another", {pinned(a4, 1, {}), d46}, require, "d: 10.0.2.0 fd01::"},
       {"require: both from one", {a4, c6, d46}, require, "d: 10.0.2.0 fd01::"},
       {"require: or nothing", {a4, c6}, require, "no_pool_of_family"},
   };

@@ -117,6 +117,8 @@ TEST(Request, Table) {
       {"both", {{"metallb.io/loadBalancerIPs", "192.0.2.1"}}, "192.0.2.1", {}, "", "", "both spec.loadBalancerIP and the annotation metallb.io/loadBalancerIPs", ""},
       {"an empty annotation is no request", {{"fairlead.io/loadBalancerIPs", ""}}, "192.0.2.1", ips({"192.0.2.1"}), "", "", "", ""},
       {"no address", {{"fairlead.io/loadBalancerIPs", "192.0.2.1,"}}, "", {}, "", "", "holds \"\", which is no address", ""},
+      {"a line break, as of a YAML block", {{"fairlead.io/loadBalancerIPs", "192.0.2.1\n"}}, "", ips({"192.0.2.1"}), "", "", "", ""},
+      {"mapped, in both", {{"fairlead.io/loadBalancerIPs", "::ffff:192.0.2.1,192.0.2.1"}}, "", {}, "", "", "two addresses of one family", ""},
       {"two of one family", {{"fairlead.io/loadBalancerIPs", "192.0.2.1,192.0.2.2"}}, "", {}, "", "", "two addresses of one family", ""},
       {"three", {{"fairlead.io/loadBalancerIPs", "192.0.2.1,fd00::1,192.0.2.3"}}, "", {}, "", "", "more than two", ""},
       {"spec.loadBalancerIP is no list", {}, "192.0.2.1,fd00::1", {}, "", "", "spec.loadBalancerIP holds", ""},
@@ -149,6 +151,7 @@ TEST(External, WhatIsAskedForAlone) {
     std::vector<Reason> problems;
   } cases[] = {
       {"an address", Make("s").ask("192.0.2.5"), ips({"192.0.2.5"}), "lan", {}},
+      {"an address, mapped", Make("s").ask("::ffff:192.0.2.5"), ips({"192.0.2.5"}), "lan", {}},
       {"an address of a pool without autoAssign", Make("s").ask("10.9.0.1"), ips({"10.9.0.1"}), "kept", {}},
       {"two addresses", dual("s").policy(kRequire).ask("fd00::3,192.0.2.3"), ips({"192.0.2.3", "fd00::3"}), "lan", {}},
       {"two addresses, preferred", dual("s").policy(kPrefer).ask("192.0.2.3,fd00::3"), ips({"192.0.2.3", "fd00::3"}), "lan", {}},
@@ -198,7 +201,8 @@ TEST(External, AChangedRequestMoves) {
       {"to another pool", old().from("kept"), ips({"10.9.0.0"}), {Reason::other_pool_requested, Reason::ip_allocated}, {}},
       {"to its own pool", old().from("lan"), ips({"192.0.2.1"}), {}, {}},
       {"to no such pool", old().from("nil"), {}, {Reason::other_pool_requested}, {Reason::pool_named_missing}},
-      {"to what cannot be read: it stays", old().ask("192.0.2.x"), ips({"192.0.2.1"}), {}, {}},
+      {"to what cannot be read: it stays, and that is told", old().ask("192.0.2.x"), ips({"192.0.2.1"}), {}, {Reason::request_ignored}},
+      {"to another pool beside what cannot be read", old().ask("192.0.2.x").from("kept"), ips({"192.0.2.1"}), {}, {Reason::request_ignored}},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
@@ -381,6 +385,45 @@ TEST(HoldDown, AnAddressRestsButForItsOldName) {
   d = settle(w);
   EXPECT_EQ(w.external("c"), ips({"192.0.2.0"}));
   EXPECT_FALSE(d.wake_at);
+}
+
+TEST(HoldDown, OutlivesTheControllerByItsNotes) {
+  using std::chrono::seconds;
+  World w;
+  w.restarts = false;
+  w.config.hold_down = seconds(30);
+  w.add(pool("lan", {"192.0.2.0/31"})).add(Make("a")).add(Make("b", {"10.96.0.11"}, 1));
+  settle(w);
+  w.services.erase({"default", "a"});
+  w.add(Make("c", {"10.96.0.12"}, 2));
+  Decisions d = settle(w);
+  ASSERT_THAT(d.notes.held_down, ElementsAre(api::AddressNotes::HeldDown{ip("192.0.2.0"), "default", "a", w.wall_now + 30}));
+
+  const auto restart = [&] { w.memory = {}; };
+  w.wait(seconds(20));
+  restart();
+  d = settle(w);
+  EXPECT_THAT(w.external("c"), IsEmpty());
+  EXPECT_EQ(d.wake_at, w.now + seconds(10));
+  EXPECT_EQ(d.notes.held_down.size(), 1U);
+  EXPECT_EQ(d.notes.held_down[0].until, w.wall_now + 10) << "a restart makes it no longer";
+
+  w.records["controller"].notes.held_down[0].until = w.wall_now + 1'000'000;  // the clock was set, or somebody wrote it
+  restart();
+  EXPECT_EQ(settle(w).wake_at, w.now + seconds(30));
+
+  w.add(Make("a", {"10.96.0.10"}, 9));
+  restart();
+  settle(w);
+  EXPECT_EQ(w.external("a"), ips({"192.0.2.0"})) << "it is reserved for its name";
+  EXPECT_THAT(w.records["controller"].notes.held_down, IsEmpty());
+
+  w.config.hold_down = seconds(0);
+  w.services.erase({"default", "a"});
+  w.records["controller"].notes.held_down = {{ip("192.0.2.0"), "default", "a", w.wall_now + 30}};
+  restart();
+  settle(w);
+  EXPECT_EQ(w.external("c"), ips({"192.0.2.0"})) << "it is off now";
 }
 
 TEST(HoldDown, OfTwoFamiliesAndOff) {

@@ -32,16 +32,19 @@ inline std::vector<Ip> external(const Service& s) {
   return out;
 }
 
+using Namespaces = std::map<std::string, kube::Labels, std::less<>>;
+
 /// The objects, and who shows which address.
 struct View {
   const std::map<kube::Name, Service>& services;
   const std::map<kube::Name, api::IPAddressPool>& pools;
   const std::map<kube::Name, kube::Node>& nodes;
+  const Namespaces& namespaces;
   std::map<Ip, std::vector<const Service*>> shown;
 
   View(const std::map<kube::Name, Service>& s, const std::map<kube::Name, api::IPAddressPool>& p,
-       const std::map<kube::Name, kube::Node>& n)
-      : services(s), pools(p), nodes(n) {
+       const std::map<kube::Name, kube::Node>& n, const Namespaces& ns)
+      : services(s), pools(p), nodes(n), namespaces(ns) {
     for (const auto& [name, service] : services) {
       if (!is_ours(service)) continue;
       for (const Ip& ip : external(service)) shown[ip].push_back(&service);
@@ -95,21 +98,25 @@ inline bool needs_both(const Service& s) {
   return wanted(s).size() == 2 && s.ip_family_policy != kube::IpFamilyPolicy::prefer_dual_stack;
 }
 
-/// The histories have service selectors of one label, and namespaces by name.
-inline bool serves(const api::IPAddressPool& p, const Service& s) {
-  if (!p.service_allocation) return true;
-  const auto& rule = *p.service_allocation;
-  if (!rule.namespaces.empty() &&
-      std::find(rule.namespaces.begin(), rule.namespaces.end(), s.meta.ns) == rule.namespaces.end()) {
-    return false;
-  }
-  if (rule.service_selectors.empty()) return true;
-  return std::any_of(rule.service_selectors.begin(), rule.service_selectors.end(), [&](const auto& selector) {
+/// The histories have selectors of labels that must be equal.
+inline bool is_selected(const std::vector<kube::LabelSelector>& selectors, const kube::Labels& labels) {
+  return std::any_of(selectors.begin(), selectors.end(), [&](const auto& selector) {
     return std::all_of(selector.match_labels.begin(), selector.match_labels.end(), [&](const auto& pair) {
-      const auto found = s.meta.labels.find(pair.first);
-      return found != s.meta.labels.end() && found->second == pair.second;
+      const auto found = labels.find(pair.first);
+      return found != labels.end() && found->second == pair.second;
     });
   });
+}
+inline bool serves(const Namespaces& namespaces, const api::IPAddressPool& p, const Service& s) {
+  if (!p.service_allocation) return true;
+  const auto& rule = *p.service_allocation;
+  if (!rule.namespaces.empty() || !rule.namespace_selectors.empty()) {
+    const bool is_named = std::find(rule.namespaces.begin(), rule.namespaces.end(), s.meta.ns) != rule.namespaces.end();
+    const auto there = namespaces.find(s.meta.ns);
+    const bool is_of_label = there != namespaces.end() && is_selected(rule.namespace_selectors, there->second);
+    if (!is_named && !is_of_label) return false;
+  }
+  return rule.service_selectors.empty() || is_selected(rule.service_selectors, s.meta.labels);
 }
 
 /// Reference MetalLB 2.5. `p`: where the address is; null where that is not known any more.
@@ -160,11 +167,12 @@ inline std::optional<Ip> first_room(const View& v, const Service& s, const api::
 }
 
 /// Where automatic choice looks, in order.
-inline std::vector<const api::IPAddressPool*> automatic(const std::vector<const api::IPAddressPool*>& valid_pools,
+inline std::vector<const api::IPAddressPool*> automatic(const Namespaces& namespaces,
+                                                        const std::vector<const api::IPAddressPool*>& valid_pools,
                                                         const Service& s) {
   std::vector<const api::IPAddressPool*> pinned, rest;
   for (const auto* p : valid_pools) {
-    if (!p->auto_assign || !serves(*p, s)) continue;
+    if (!p->auto_assign || !serves(namespaces, *p, s)) continue;
     (p->service_allocation ? pinned : rest).push_back(p);
   }
   const auto by_name = [](const auto* a, const auto* b) { return a->meta.name < b->meta.name; };
@@ -195,34 +203,42 @@ inline std::vector<Ip> choice(const View& v, const std::vector<const api::IPAddr
     if (comma != std::string::npos) asked.push_back(*parse_ip(list.substr(comma + 1)));
     if (asked.size() != families.size()) return {};
     const auto* const p = home(valid_pools, asked[0]);
-    if (p == nullptr || !serves(*p, s) || (!named.empty() && p->meta.name != named)) return {};
+    if (p == nullptr || !serves(v.namespaces, *p, s) || (!named.empty() && p->meta.name != named)) return {};
     for (const Ip& ip : asked) {
       const bool is_wanted = std::find(families.begin(), families.end(), ip.family()) != families.end();
       if (!is_wanted || home(valid_pools, ip) != p || !is_room(v, s, ip, *p)) return {};
     }
     return sorted(asked);
   }
-  std::vector<const api::IPAddressPool*> pools = automatic(valid_pools, s);
+  std::vector<const api::IPAddressPool*> pools = automatic(v.namespaces, valid_pools, s);
   if (!named.empty()) {
     pools.clear();
     for (const auto* p : valid_pools) {
-      if (p->meta.name == named && serves(*p, s)) pools.push_back(p);
+      if (p->meta.name == named && serves(v.namespaces, *p, s)) pools.push_back(p);
     }
   }
-  for (const auto* p : pools) {
-    std::vector<Ip> got;
-    for (const Family f : families) {
-      if (const auto ip = first_room(v, s, *p, f)) got.push_back(*ip);
-    }
-    if (got.size() == families.size()) return sorted(got);
-  }
-  if (needs_both(s)) return {};
-  for (const Family f : families) {
+  const auto among = [&](const bool is_pinned) -> std::vector<Ip> {
+    std::vector<const api::IPAddressPool*> some;
     for (const auto* p : pools) {
-      if (const auto ip = first_room(v, s, *p, f)) return {*ip};
+      if (p->service_allocation.has_value() == is_pinned) some.push_back(p);
     }
-  }
-  return {};
+    for (const auto* p : some) {
+      std::vector<Ip> got;
+      for (const Family f : families) {
+        if (const auto ip = first_room(v, s, *p, f)) got.push_back(*ip);
+      }
+      if (got.size() == families.size()) return sorted(got);
+    }
+    if (needs_both(s)) return {};
+    for (const Family f : families) {
+      for (const auto* p : some) {
+        if (const auto ip = first_room(v, s, *p, f)) return {*ip};
+      }
+    }
+    return {};
+  };
+  const std::vector<Ip> got = among(true);
+  return got.empty() ? among(false) : got;
 }
 
 }  // namespace fairlead::controller::naive

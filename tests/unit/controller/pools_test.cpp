@@ -149,10 +149,11 @@ TEST(Pools, CapacityCountsWhatCouldBeGiven) {
       {"all of IPv4", pool("a", {"0.0.0.0/0"}), false, {std::int64_t{1} << 32, 0}},
       {"all of IPv4, avoiding", pool("a", {"0.0.0.0/0"}), true, {(std::int64_t{1} << 32) - (2 << 24), 0}},
       {"both families; IPv6 is never avoided", pool("a", {"fd00::/120", "10.0.0.0/30"}), true, {3, 256}},
-      {"2^62", pool("a", {"fd00::/66"}), false, {0, std::int64_t{1} << 62}},
+      {"2^61", pool("a", {"fd00::/67"}), false, {0, std::int64_t{1} << 61}},
+      {"from 2^62 on as MetalLB counts", pool("a", {"fd00::/66"}), false, {0, kMost}},
       {"2^63 saturates", pool("a", {"fd00::/65"}), false, {0, kMost}},
       {"all of IPv6 saturates", pool("a", {"::/0"}), false, {0, kMost}},
-      {"a sum saturates", pool("a", {"fd00::/66", "fd01::/66"}), false, {0, kMost}},
+      {"a sum saturates", pool("a", {"fd00::/67", "fd01::/67", "fd02::/67", "fd03::/67"}), false, {0, kMost}},
       {"and does not overflow", pool("a", {"fd00::/64", "fd01::/64", "10.0.0.0/24"}), false, {256, kMost}},
   };
   for (auto c : cases) {

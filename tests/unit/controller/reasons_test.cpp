@@ -233,6 +233,26 @@ std::vector<Scenario> scenarios() {
          w.add(lan()).add(sharing(web("a"), "x")).add(there);
        },
        {}},
+      {Reason::address_answered,
+       [](World& w) {
+         w.restarts = false;
+         w.config.probes_addresses = true;
+         w.add(lan()).add(asking(web(), "192.0.2.7"));
+       },
+       [](World& w) { w.hear(ip("192.0.2.7"), "02:00:00:00:00:42"); }},
+      {Reason::address_being_probed,
+       [](World& w) {
+         w.config.probes_addresses = true;
+         w.add(lan()).add(web());
+       },
+       {}},
+      {Reason::address_skipped,
+       [](World& w) {
+         w.restarts = false;
+         w.config.probes_addresses = true;
+         w.add(lan()).add(web());
+       },
+       [](World& w) { w.hear(ip("192.0.2.0"), "02:00:00:00:00:42"); }},
       {Reason::deprecated_annotation,
        [](World& w) { w.add(lan()).add(annotated(web(), "metallb.universe.tf/address-pool", "lan")); },
        {}},

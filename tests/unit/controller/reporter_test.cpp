@@ -27,7 +27,7 @@ struct ReporterTest : testing::Test {
     return out;
   }();
   int quiet_passes = 0;  // passes in a row that decided nothing, with nothing under way
-  feed::Feed feed{*loop, source, {[this] { pass(); }, {}, [this](const api::Key& key) { reporter.forget(key); }, {}}};
+  feed::Feed feed{*loop, source, {[this] { pass(); }, {}, [this](const api::Key& key) { reporter.forget(key); }, {}}, {}};
   Reporter reporter{*loop, source, [this] { feed.mark_dirty(); }};
 
   void pass() {
@@ -51,6 +51,30 @@ struct ReporterTest : testing::Test {
     return out;
   }
 };
+
+TEST_F(ReporterTest, NotesAreWrittenWhenTheyAreOthersAndEndWithNothing) {
+  const auto key = std::pair(runtime::StatusKind::address_record, std::string("controller"));
+  api::AddressRecord shown;
+  reporter.note({}, nullptr);
+  EXPECT_EQ(source.object_writes, 0U) << "nothing is there and nothing is wanted";
+  reporter.stop();
+  shown.notes.asked = {{core::ip("192.0.2.1"), 7}};
+  reporter.note(shown.notes, &shown);
+  EXPECT_EQ(source.object_writes, 0U) << "as the leader before left it";
+  auto notes = shown.notes;
+  notes.held_down = {{core::ip("192.0.2.2"), "default", "web", 1}};
+  reporter.note(notes, &shown);
+  reporter.note(notes, &shown);
+  EXPECT_EQ(source.object_writes, 1U);
+  ASSERT_EQ(source.status_objects.count(key), 1U);
+  EXPECT_EQ(std::get<api::AddressNotes>(source.status_objects[key].status), notes);
+  EXPECT_TRUE(source.status_objects[key].outlives_writer);
+  reporter.note({}, &shown);
+  EXPECT_EQ(source.status_objects.count(key), 0U);
+  reporter.stop();
+  reporter.note({}, &shown);
+  EXPECT_EQ(source.object_writes, 3U) << "somebody else has led: what is shown counts again";
+}
 
 TEST_F(ReporterTest, ADecisionBecomesOneWriteOneEventAndAPoolStatus) {
   source.put(pool("lan", {"192.0.2.0/30"}));

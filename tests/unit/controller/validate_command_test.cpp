@@ -18,6 +18,7 @@ namespace fairlead::ctl {
 namespace {
 
 namespace fs = std::filesystem;
+using test::bgp;
 using test::document;
 using test::pool;
 using test::report;
@@ -37,10 +38,10 @@ TEST(ConfigReader, OnlyMetallbsNamespaceCounts) {
   const std::string other = "spec: {addresses: [198.51.100.0/24]}";
   const api::Rules rules = api::Rules::of(api::Group::metallb);
   EXPECT_THAT(said(report(in_namespace("a", "metallb-system") + in_namespace("b", "default", other))), ElementsAre("b metadata.namespace wrong_namespace"));
-  EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "lb", other))), IsEmpty());
-  EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "", other))), IsEmpty());
+  EXPECT_THAT(said(report(in_namespace("a", "lb"))), ElementsAre("a metadata.namespace wrong_namespace")) << "the controller would not read it";
+  EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "lb", other), rules, "lb")), IsEmpty());
+  EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "", other), rules, "lb")), IsEmpty());
   EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "", other), rules, "metallb")), ElementsAre("a metadata.namespace wrong_namespace"));
-  EXPECT_THAT(said(report(in_namespace("a", "lb") + in_namespace("b", "lb", other) + in_namespace("c", "x"))), ElementsAre("c metadata.namespace wrong_namespace"));
   // What does not count is in nobody's way.
   EXPECT_THAT(said(report(in_namespace("a", "metallb-system") + in_namespace("b", "default"))), ElementsAre("b metadata.namespace wrong_namespace"));
 }
@@ -80,6 +81,65 @@ TEST(ConfigReader, ListsAndJson) {
   EXPECT_EQ(found.objects, 2U);
   EXPECT_THAT(said(found), ElementsAre("b spec.addresses[0] invalid_field"));
   EXPECT_EQ(found.findings[0].line, 3);
+}
+
+TEST(ConfigReader, AFieldThatIsNearlyOneIsNamed) {
+  const Report found = report(test::l2("a", "{nodeSelector: [], ippools: []}"));
+  ASSERT_EQ(found.findings.size(), 2U);
+  EXPECT_THAT(found.findings[0].str() + found.findings[1].str(), HasSubstr("means nothing: nodeSelectors does"));
+  EXPECT_THAT(found.findings[0].str() + found.findings[1].str(), HasSubstr("spec.ippools: unknown_field: means nothing here"));
+}
+
+TEST(ConfigReader, ListsOfAKind) {
+  ConfigReader reader(api::Rules::of(api::Group::metallb), "");
+  reader.read("lists.yaml", R"(
+apiVersion: metallb.io/v1beta2
+kind: BGPPeerList
+items:
+- metadata: {name: tor}
+  spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, passwordSecret: {name: s}}
+- apiVersion: metallb.io/v1beta2
+  kind: BGPPeer
+  metadata: {name: other}
+  spec: {myASN: 0, peerASN: 2, peerAddress: 10.0.0.2}
+---
+apiVersion: v1
+kind: SecretList
+items:
+- metadata: {name: s}
+  type: Opaque
+)", runtime::Format::yaml);
+  const Report found = std::move(reader).finish();
+  EXPECT_EQ(found.objects, 3U);
+  EXPECT_THAT(said(found), testing::UnorderedElementsAre("tor spec.passwordSecret secret_type", "other spec.myASN no_local_asn", "tor spec.myASN local_asn_conflict",
+                                                         "other spec.myASN local_asn_conflict"));
+}
+
+TEST(ConfigReader, OfTwoWithOneNameTheLineIsThatOfTheWrongOne) {
+  const auto peer = [](const char* asn) {
+    return document("metallb.io/v1beta2", "BGPPeer", "a", std::string("spec:\n  peerASN: 7\n  peerAddress: 10.0.0.1\n  myASN: ") + asn);
+  };
+  const Report found = report(peer("0") + peer("7"));
+  EXPECT_THAT(said(found), ElementsAre("a metadata.name duplicate_name", "a spec.myASN no_local_asn"));
+  EXPECT_EQ(found.findings[0].field, "spec.myASN") << "of the first of the two";
+}
+
+TEST(ConfigReader, AFindingIsOneLineWhateverTheFileHolds) {
+  const Report found = report(pool("a", "{addresses: [\"x\\n\\e[31my\"]}"));
+  ASSERT_EQ(found.findings.size(), 1U);
+  EXPECT_THAT(found.findings[0].str(), testing::HasSubstr("x\\n\\x1b[31my"));
+}
+
+/// Each of a thousand differs from all others: a sentence for each, not one for each pair.
+TEST(ConfigReader, ManyConflictsAreToldOnceForEachObject) {
+  std::string text;
+  for (int i = 1; i <= 1000; ++i) {
+    const std::string n = std::to_string(i);
+    text += document("metallb.io/v1beta2", "BGPPeer", "p" + n, "spec: {peerASN: 7, peerAddress: 10.0.0.1, myASN: " + n + "}") +
+            bgp("a" + n, "{localPref: " + n + "}");
+  }
+  text += pool("p", "{addresses: [192.0.2.0/24]}");
+  EXPECT_EQ(report(text).findings.size(), 3000U);  // peer_conflict, local_asn_conflict and local_pref_conflict of each
 }
 
 TEST(KnownFields, TheSchemaAndTheParserKnowTheSame) {
@@ -170,6 +230,19 @@ TEST_F(ValidateCommand, OtherFilesAreLeftOut) {
   write("notes.txt", R"({"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "a"}, "spec": {"addresses": []}})");
   EXPECT_EQ(run(), kFaults);
   EXPECT_THAT(out_.str(), HasSubstr("spec.addresses: invalid_field"));
+}
+
+TEST_F(ValidateCommand, APipeInAFolderIsNotWaitedFor) {
+  ASSERT_EQ(mkfifo((dir_ / "pipe.yaml").c_str(), 0600), 0);
+  EXPECT_EQ(run(), kUnreadable);
+  EXPECT_THAT(err_.str(), HasSubstr("pipe.yaml: is no regular file"));
+}
+
+TEST_F(ValidateCommand, WhatCannotBeWrittenIsNoSuccess) {
+  write("a.yaml", pool("b", "{addresses: [192.0.2.9]}"));
+  out_.setstate(std::ios::badbit);
+  EXPECT_EQ(run_validate(flags_, out_, err_), kUnreadable);
+  EXPECT_THAT(err_.str(), HasSubstr("the output cannot be written"));
 }
 
 TEST_F(ValidateCommand, Json) {

@@ -70,7 +70,7 @@ class KeeperTest : public testing::Test {
   KeeperTest() : made_(*runtime::Loop::create()), loop(*made_), timer_(loop, [this] { loop.stop(1); }), api(loop) {}
   std::unique_ptr<SecretKeeper> keeper_of(runtime::TlsIdentity& what_is_shown) {
     return std::make_unique<SecretKeeper>(loop, api, what_is_shown, SecretKeeper::Names{{"fairlead-system", "fairlead-webhook"}, "fairlead-webhook-cert", "fairlead-webhook"},
-                                          SecretKeeper::Clocks{[this] { return now; }, 30ms, 10ms, 5ms});
+                                          SecretKeeper::Clocks{[this] { return now; }, look, 10ms, 5ms});
   }
   template <class Done>
   void until(Done done) {
@@ -97,6 +97,7 @@ class KeeperTest : public testing::Test {
   FakeApi api;
   runtime::TlsIdentity identity;
   std::int64_t now = kNow;
+  Duration look = 30ms;
 };
 
 TEST_F(KeeperTest, TheLeaderMakesIt_TrustedFirst_AndThenLeavesItAlone) {
@@ -121,6 +122,22 @@ TEST_F(KeeperTest, AReplicaShowsWhatTheLeaderKeeps) {
   leader->set_leading(true);
   until([&] { return other.is_ready(); });
   EXPECT_EQ(api.calls.size(), 2U);
+}
+
+TEST_F(KeeperTest, AReplicaWithNothingToShowLooksOften) {
+  look = 1h;
+  runtime::TlsIdentity other;
+  const auto leader = keeper_of(identity), standby = keeper_of(other);
+  standby->start();
+  looks(2);
+  leader->set_leading(true);
+  until([&] { return other.is_ready(); });
+  const int before = api.reads;
+  bool is_later = false;
+  runtime::Timer wait(loop, [&] { is_later = true; });
+  wait.arm(50ms);
+  until([&] { return is_later; });
+  EXPECT_EQ(api.reads, before) << "and then as seldom as the others";
 }
 
 TEST_F(KeeperTest, ARenewalIsTrustedBesideTheOldOneBeforeItIsStored) {

@@ -80,7 +80,9 @@ struct World {
   bool may_miss_pools = false;
   std::set<std::string> gone_pools;
   bool has_unreadable_pool = false;
+  std::map<std::string, api::AddressRecord> records;  // by name; the controller's own is kept by step()
   TimePoint now{};
+  std::int64_t wall_now = 1'800'000'000;
   Config config;
   Memory memory;           // as long as the program runs
   bool restarts = true;    // before each pass
@@ -109,8 +111,23 @@ struct World {
     out.may_miss_pools = may_miss_pools;
     out.gone_pools = &gone_pools;
     out.has_unreadable_pool = has_unreadable_pool;
+    for (const auto& [name, record] : records) out.records.push_back(&record);
     out.now = now;
+    out.wall_now = wall_now;
     return out;
+  }
+  /// Time goes by on both clocks.
+  void wait(std::chrono::seconds time) {
+    now += time;
+    wall_now += time.count();
+  }
+  /// A speaker on node "n1" says that it heard this station, or nobody, for what it is asked.
+  void hear(const Ip& address, std::string hardware_address) {
+    api::AddressRecord& record = records["speaker-n1"];
+    record.meta.name = "speaker-n1";
+    for (const auto& q : records["controller"].notes.asked) {
+      if (q.address == address) record.notes.heard.push_back({address, q.id, hardware_address, hardware_address.empty() ? "" : "eth0"});
+    }
   }
 
   void put(const Write& w) {
@@ -133,6 +150,7 @@ struct World {
     if (restarts) memory = {};
     Decisions out = converge(snapshot(), config, memory);
     for (const Write& w : out.writes) put(w);
+    records[std::string(api::kControllerRecord)].notes = out.notes;
     return out;
   }
 

@@ -125,7 +125,9 @@ TEST(Paths, Table) {
   EXPECT_EQ(object_path({api::Kind::service, {"a b", "c/d"}}), "/api/v1/namespaces/a%20b/services/c%2Fd");
   EXPECT_EQ(object_path({api::Kind::node, {"", "n1"}}), "/api/v1/nodes/n1");
   EXPECT_EQ(object_path({api::Kind::ip_address_pool, {"lb", "lan"}}), "/apis/fairlead.io/v1/namespaces/lb/ipaddresspools/lan");
+  EXPECT_EQ(collection_path(api::Kind::address_record), "/apis/fairlead.io/v1/addressrecords");
   const Scope metallb{api::Group::metallb, "metallb-system"};
+  EXPECT_EQ(collection_path(api::Kind::address_record, metallb), "/apis/fairlead.io/v1/addressrecords") << "MetalLB has none";
   EXPECT_EQ(collection_path(api::Kind::service, metallb), "/api/v1/services") << "Services are wherever they are";
   EXPECT_EQ(collection_path(api::Kind::ip_address_pool, metallb), "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools");
   EXPECT_EQ(collection_path(api::Kind::service_cidr, metallb), "/apis/networking.k8s.io/v1/servicecidrs");

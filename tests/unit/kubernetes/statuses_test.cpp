@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "proto/api/parse.h"
 #include "tests/support/fake_client.h"
 
 namespace fairlead::runtime {
@@ -273,6 +274,26 @@ TEST(StatusText, LabelsFitWhateverTheNodeIsCalled) {
   EXPECT_EQ(a.size(), 63U);
   EXPECT_NE(a, b);
   EXPECT_EQ(a.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), std::string::npos);
+}
+
+TEST_F(KubeStatusesTest, AnAddressRecordIsFairleadsInBothGroupsAndReadsBack) {
+  open({.group = api::Group::metallb, .ns = "metallb-system", .manager = "fairlead-controller", .owner = {"controller-x", "u1"}});
+  const Ip address = parse_ip("192.0.2.1").value();
+  api::AddressNotes notes;
+  notes.asked = {{address, 7}};
+  notes.heard = {{address, 8, "", ""}, {address, 9, "02:00:00:00:00:01", "eth0"}};
+  notes.held_down = {{address, "default", "web", 1'769'860'800}};
+  made->write({"controller", {{kComponentTypeLabel, "controller"}}, notes, true}, told());
+  const auto main = next();
+  EXPECT_EQ(main.request.path.substr(0, main.request.path.find('?')), "/apis/fairlead.io/v1/namespaces/metallb-system/addressrecords/controller");
+  EXPECT_EQ(main.request.body.find("ownerReferences"), std::string::npos) << "what is held down outlives the Pod";
+  answer(main, 201);
+  const auto status = next();
+  const auto parsed = api::parse_address_record(kube::parse_json(status.request.body));
+  ASSERT_TRUE(std::holds_alternative<api::AddressRecord>(parsed)) << status.request.body;
+  EXPECT_EQ(std::get<api::AddressRecord>(parsed).notes, notes);
+  answer(status, 200);
+  EXPECT_EQ(outcomes, std::vector<std::string>{"written"});
 }
 
 }  // namespace

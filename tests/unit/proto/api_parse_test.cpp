@@ -27,9 +27,13 @@ TEST(ParseRange, Table) {
       {"192.0.2.7/32", "192.0.2.7"},
       {"192.0.2.5-192.0.2.9", "192.0.2.5-192.0.2.9"},
       {" 192.0.2.5 - 192.0.2.9 ", "192.0.2.5-192.0.2.9"},
+      {"192.0.2.5-192.0.2.9\n", "192.0.2.5-192.0.2.9"},  // of a YAML block
       {"192.0.2.5-192.0.2.5", "192.0.2.5"},
       {"2001:db8::/127", "2001:db8::-2001:db8::1"},
       {"2001:db8::1-2001:db8::f", "2001:db8::1-2001:db8::f"},
+      {"::ffff:192.0.2.5-::ffff:192.0.2.9", "192.0.2.5-192.0.2.9"},  // as Go reads them
+      {"::ffff:192.0.2.5-192.0.2.9", "192.0.2.5-192.0.2.9"},
+      {"::ffff:192.0.2.0/124", "192.0.2.0-192.0.2.15"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.in);
@@ -48,6 +52,8 @@ TEST(ParseRange, TheSentenceNamesTheRemedy) {
       {"2001:db8::7", "write 2001:db8::7/128"},
       {"192.0.2.9-192.0.2.5", "swap"},
       {"192.0.2.5-2001:db8::1", "one range for each family"},
+      {"::ffff:192.0.2.5-2001:db8::1", "one range for each family"},
+      {"::1-::ffff:192.0.2.5", "one range for each family"},
       {"192.0.2.5-", "FIRST-LAST"},
       {"192.0.2.0/33", "neither a prefix"},
       {"", "neither a prefix"},
@@ -145,6 +151,7 @@ TEST(KindOf, Table) {
       {"metallb.io/v1beta1", "BFDProfile", Kind::bfd_profile},
       {"metallb.io/v1beta1", "Community", Kind::community},
       {"v1", "Secret", Kind::secret},
+      {"fairlead.io/v1", "AddressRecord", Kind::address_record},
       {"metallb.io/v1beta2", "IPAddressPool", std::nullopt},
       {"fairlead.io/v1beta1", "BGPPeer", std::nullopt},
       {"metallb.io/v1beta1", "Service", std::nullopt},
@@ -284,6 +291,23 @@ TEST(Annotation, TheFirstPrefixThatIsThereDecides) {
   meta.annotations["fairlead.io/address-pool"] = "new";
   EXPECT_EQ(annotation(meta, kAddressPool)->value, "new");
   EXPECT_EQ(written_key(Group::metallb, kAllocatedFromPool), "metallb.io/ip-allocated-from-pool");
+}
+
+TEST(Parse, AddressRecord) {
+  const Json whole = Json::parse(R"({"metadata": {"name": "controller", "namespace": "fairlead-system"}, "status": {
+    "asked": [{"address": "192.0.2.1", "id": 7}, {"id": 8}],
+    "heard": [{"address": "2001:db8::1", "id": 9, "hardwareAddress": "02:00:00:00:00:01", "interface": "eth0"}, {"address": "192.0.2.1", "id": 7}],
+    "heldDown": [{"address": "192.0.2.2", "serviceNamespace": "default", "serviceName": "web", "until": "2026-01-31T12:00:00Z"},
+                 {"address": "192.0.2.3", "until": "soon"}]}})");
+  const auto parsed = parse_address_record(whole);
+  ASSERT_TRUE(std::holds_alternative<AddressRecord>(parsed));
+  const AddressNotes& notes = std::get<AddressRecord>(parsed).notes;
+  const Ip v4 = parse_ip("192.0.2.1").value(), v6 = parse_ip("2001:db8::1").value();
+  EXPECT_EQ(notes.asked, (std::vector<AddressNotes::Question>{{v4, 7}}));
+  EXPECT_EQ(notes.heard, (std::vector<AddressNotes::Hearing>{{v6, 9, "02:00:00:00:00:01", "eth0"}, {v4, 7, "", ""}}));
+  EXPECT_EQ(notes.held_down, (std::vector<AddressNotes::HeldDown>{{parse_ip("192.0.2.2").value(), "default", "web", 1'769'860'800}}));
+  EXPECT_EQ(bad_field(parse_address_record(Json::parse(R"({"metadata": {"name": "x"}, "status": {"asked": [{"address": "192.0.2.1", "id": -1}]}})"))),
+            "status.asked[0].id");
 }
 
 TEST(Parse, EachKindGivesItsAlternative) {

@@ -85,6 +85,17 @@ TEST(Ip, NextAndPreviousCarryAndStopAtTheEnds) {
   }
 }
 
+TEST(Unmapped, Table) {
+  for (const auto& [in, want] : {std::pair("::ffff:10.0.0.7", "10.0.0.7"), std::pair("::FFFF:a00:7", "10.0.0.7"), std::pair("10.0.0.7", "10.0.0.7"),
+                                 std::pair("::10.0.0.7", "::10.0.0.7"), std::pair("::fffe:10.0.0.7", "::fffe:a00:7"), std::pair("1::ffff:10.0.0.7", "1::ffff:a00:7")}) {
+    EXPECT_EQ(unmapped(*parse_ip(in)).str(), want) << in;
+  }
+  for (const auto& [in, want] : {std::pair("::ffff:10.0.0.7/120", "10.0.0.0/24"), std::pair("::ffff:10.0.0.7/128", "10.0.0.7/32"), std::pair("::ffff:0:0/96", "0.0.0.0/0"),
+                                 std::pair("::ffff:0:0/95", "::fffe:0:0/95"), std::pair("::/0", "::/0"), std::pair("10.0.0.0/8", "10.0.0.0/8")}) {
+    EXPECT_EQ(unmapped(*parse_prefix(in)).str(), want) << in;
+  }
+}
+
 TEST(Ip, KnowsUnspecifiedAndLoopback) {
   EXPECT_TRUE(parse_ip("0.0.0.0")->is_unspecified());
   EXPECT_TRUE(parse_ip("::")->is_unspecified());

@@ -47,9 +47,15 @@ std::vector<Case> document_cases() {
       {"dots and dashes in a name", pool("a-1.b-2", p), {}},
       {"a dash at the end", pool("a-", p), {"a- metadata.name invalid_field"}},
       {"spec is a list", pool("a", "[]"), {"a spec invalid_field"}},
+      {"three wrong fields", pool("a", "{addresses: [x, 192.0.2.0/24, y], autoAssign: 1}"),
+       {"a spec.addresses[0] invalid_field", "a spec.addresses[2] invalid_field", "a spec.autoAssign invalid_field"}},
+      {"two wrong fields of a profile", bfd("b", "{receiveInterval: 2, transmitInterval: 90000}"), {"b spec.receiveInterval invalid_field", "b spec.transmitInterval invalid_field"}},
+      {"what follows from a wrong operator is not said", l2("a", "{nodeSelectors: [{matchExpressions: [{operator: surrounds, values: [b]}]}]}"),
+       {"a spec.nodeSelectors[0].matchExpressions[0].key invalid_field", "a spec.nodeSelectors[0].matchExpressions[0].operator invalid_field"}},
       {"AddressPool", document("metallb.io/v1beta1", "AddressPool", "a", "spec: {protocol: layer2, addresses: [192.0.2.0/24]}"),
        {"a kind unknown_kind"}},
       {"a kind that never was", document("metallb.io/v1beta1", "BGPPool", "a", ""), {"a kind unknown_kind"}},
+      {"what MetalLB's operator reads", document("metallb.io/v1beta1", "MetalLB", "a", "spec: {}"), {"?a kind unknown_kind"}},
       {"a version that never was", document("metallb.io/v1", "IPAddressPool", "a", "spec: " + p), {"a kind unknown_kind"}},
       {"a pool of v1beta2", document("metallb.io/v1beta2", "IPAddressPool", "a", "spec: " + p), {"a kind unknown_kind"}},
       {"kinds of others", document("apps/v1", "Deployment", "a", "spec: {}") + document("v1", "ConfigMap", "b", "data: {}"), {}},
@@ -66,7 +72,7 @@ std::vector<Case> document_cases() {
       {"one name for two kinds", pool("a", p) + l2("a", "{}"), {}},
       {"two equal advertisements", bgp("a", "{}") + bgp("a", "{}"), {"a metadata.name duplicate_name"}},
       {"two equal peers", peer("a", "") + peer("a", ""),
-       {"a metadata.name duplicate_name", "a spec.peerAddress peer_conflict", "a spec.peerAddress peer_conflict"}},
+       {"a metadata.name duplicate_name"}},
       {"two equal profiles", bfd("a", "{}") + bfd("a", "{}"), {"a metadata.name duplicate_name"}},
       {"two communities", community("a", "[]") + community("a", "[]"), {"a metadata.name duplicate_name"}},
       {"two L2Advertisements", l2("a", "{}") + l2("a", "{}"), {"a metadata.name duplicate_name"}},
@@ -138,6 +144,7 @@ std::vector<Case> selector_cases() {
       {"labels and expressions", ad("{matchLabels: {a: b, example.org/c: ''}, matchExpressions: [{key: d, operator: In, values: [e, f]}, {key: g, operator: NotIn, values: [h]}, "
                                     "{key: i, operator: Exists}, {key: j, operator: DoesNotExist}]}"), {}},
       {"the empty one", ad("{}"), {}},
+      {"null", ad("null"), {at + " invalid_field"}},
       {"the same labels twice", ad("{matchLabels: {a: b}}, {matchLabels: {a: b}}"), {"a spec.nodeSelectors[1] duplicate_selector"}},
       {"other labels", ad("{matchLabels: {a: b}}, {matchLabels: {a: c}}"), {}},
       {"the same values in another order", ad("{matchExpressions: [{key: a, operator: In, values: [b, c]}]}, {matchExpressions: [{key: a, operator: In, values: [c, b]}]}"),
@@ -189,6 +196,14 @@ std::vector<Case> advertisement_cases() {
   const std::vector<std::string> missing{"~a spec.communities[0] no_such_community"};
   std::string many = "[";
   for (int i = 0; i < 63; ++i) many += "'1:" + std::to_string(i) + "', ";
+  const auto two_of = [](int a, int b, const std::string& more_a = "", const std::string& more_b = "") {
+    const auto part = [](const char* of, int count, const std::string& more) {
+      std::string out = "{communities: [";
+      for (int i = 0; i < count; ++i) out += std::string("'") + of + ":" + std::to_string(i) + "', ";
+      return out + "], " + more + "}";
+    };
+    return bgp("a", part("1", a, more_a)) + bgp("b", part("2", b, more_b));
+  };
   return {
       {"nothing said", v4 + bgp("a", "{}") + l2("b", "{}"), {}},
       {"no spec", document("metallb.io/v1beta1", "BGPAdvertisement", "a", "") + document("metallb.io/v1beta1", "L2Advertisement", "b", ""), {}},
@@ -196,6 +211,7 @@ std::vector<Case> advertisement_cases() {
                                           "ipAddressPools: [p], peers: [tor], " + on_rack("a") + "}") + peer("tor", ""), {}},
       {"a pool twice, L2", v4 + l2("a", "{ipAddressPools: [p, p]}"), {"a spec.ipAddressPools[1] duplicate_entry"}},
       {"a pool twice, BGP", v4 + bgp("a", "{ipAddressPools: [p, p]}"), {"a spec.ipAddressPools[1] duplicate_entry"}},
+      {"a pool that is null", l2("a", "{ipAddressPools: [null]}"), {"a spec.ipAddressPools[0] invalid_field"}},
       {"a pool that is not there", bgp("a", "{ipAddressPools: [q]}"), {"?a spec.ipAddressPools[0] no_such_pool"}},
       {"a pool that could not be read", pool("q", "{addresses: [x]}") + l2("a", "{ipAddressPools: [q]}"), {"q spec.addresses[0] invalid_field"}},
       {"a peer twice", bgp("a", "{peers: [t, t]}") + peer("t", ""), {"a spec.peers[1] duplicate_entry"}},
@@ -260,7 +276,7 @@ std::vector<Case> advertisement_cases() {
       {"letters", list("['no:export']"), bad},
       {"large in capitals", list("['LARGE:1:2:3']"), bad},
       {"too large a large one", list("['large:1:2:4294967296']"), bad},
-      {"three parts", list("['1:2:3']"), missing},
+      {"three parts", list("['1:2:3']"), bad},
       {"one number", list("['1234']"), missing},
       {"an alias", list("[no-export]") + community("c", "[{name: no-export, value: '65535:65281'}]"), {}},
       {"an alias of a large one", list("[mine]") + community("c", "[{name: mine, value: 'large:1:2:3'}]"), {}},
@@ -268,12 +284,24 @@ std::vector<Case> advertisement_cases() {
       {"an alias, and a Community could not be read", list("[mine]") + community("c", "7"), {"c spec.communities invalid_field"}},
       {"63 communities", list(many + "]"), {}},
       {"64 communities", list(many + "'2:1']"), {"a spec.communities too_many_communities"}},
+      {"63 communities of two advertisements", v4 + two_of(32, 31), {}},
+      {"64 communities of two advertisements", v4 + two_of(32, 32), {"a spec.communities too_many_communities", "b spec.communities too_many_communities"}},
+      {"64 communities, and no pool", two_of(32, 32), {}},
+      {"64 communities of two lengths", v4 + two_of(32, 32, "aggregationLength: 24"), {}},
+      {"64 communities of two IPv6 lengths, for IPv4", v4 + two_of(32, 32, "aggregationLengthV6: 64"), {"a spec.communities too_many_communities", "b spec.communities too_many_communities"}},
+      {"64 communities for two peers", v4 + peer("t", "") + peer("u", "", "192.0.2.2") + two_of(32, 32, "peers: [t]", "peers: [u]"), {}},
+      {"64 communities for one peer", v4 + peer("t", "") + two_of(32, 32, "", "peers: [t]"), {"a spec.communities too_many_communities", "b spec.communities too_many_communities"}},
+      {"64 communities from two nodes", racks() + v4 + two_of(32, 32, on_rack("a"), on_rack("b")), {}},
+      {"64 communities from one node", racks() + v4 + two_of(32, 32, on_rack("a"), ""), {"a spec.communities too_many_communities", "b spec.communities too_many_communities"}},
+      {"64 communities, and no Node is known", v4 + two_of(32, 32, on_rack("a"), on_rack("b")), {}},
+      {"64 communities, one selects Services", v4 + two_of(32, 32, "serviceSelectors: [{}]"), {}},
+      {"too many alone is said once", v4 + two_of(64, 32), {"a spec.communities too_many_communities"}},
       {"a bad alias", community("c", "[{name: a, value: '1'}]"), {"c spec.communities[0].value invalid_community"}},
       {"an alias without a value", community("c", "[{name: a}]"), {"c spec.communities[0].value invalid_community"}},
       {"an alias out of range", community("c", "[{name: a, value: '99999999:1'}]"), {"c spec.communities[0].value invalid_community"}},
       {"an alias twice", community("c", "[{name: a, value: '1:1'}, {name: a, value: '1:1'}]"), {"c spec.communities[1].name duplicate_alias"}},
       {"an alias in two objects", community("c", "[{name: a, value: '1:1'}]") + community("d", "[{name: a, value: '1:2'}]"),
-       {"c spec.communities duplicate_alias", "d spec.communities[0].name duplicate_alias"}},
+       {"c spec.communities[0].name duplicate_alias", "d spec.communities[0].name duplicate_alias"}},
       {"two aliases of one value", community("c", "[{name: a, value: '1:1'}, {name: b, value: '1:1'}]"), {}},
       {"ours: prepend and MED", document("fairlead.io/v1", "BGPAdvertisement", "a", "spec: {asPathPrepend: 16, med: 0}"), {}, kOurs},
       {"ours: too often", document("fairlead.io/v1", "BGPAdvertisement", "a", "spec: {asPathPrepend: 17}"), {"a spec.asPathPrepend invalid_field"}, kOurs},

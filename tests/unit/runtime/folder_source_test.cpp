@@ -579,6 +579,23 @@ TEST_F(FolderTest, TheLeaderRemovesOverlaysOfObjectsThatAreGone) {
   EXPECT_TRUE(fs::exists(dir / ".status/Service/default/web.yaml"));
 }
 
+TEST_F(FolderTest, TheLeaderRemovesFromOverlaysWhatNobodyHasAUseForAnyMore) {
+  const std::string path = ".status/Service/default/web.yaml";
+  put("a.yaml", service("web"));
+  put(path, "spec: {clusterIPs: [10.96.0.7], ports: [{port: 80, protocol: TCP, nodePort: 30080}, {port: 81, protocol: TCP, nodePort: 30081}]}\n");
+  start();
+  source->lead("controller", [](bool) {});
+  const auto holds = [&](const char* text) {
+    std::ifstream file(dir / path);
+    return std::string(std::istreambuf_iterator<char>(file), {}).find(text) != std::string::npos;
+  };
+  put("a.yaml", service("web", 82));
+  EXPECT_TRUE(until([&] { return !holds("30080") && !holds("30081"); }));
+  EXPECT_TRUE(holds("10.96.0.7")) << "which it has";
+  put("a.yaml", service("web", 82, "  clusterIP: 10.96.0.9\n"));
+  EXPECT_TRUE(until([&] { return !holds("10.96.0.7"); }));
+}
+
 TEST_F(FolderTest, AThousandOverlaysOfOneFileAreNotQuadratic) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += service("s" + std::to_string(i)) + "---\n";

@@ -54,6 +54,23 @@ TEST(MetricsServer, ShowsMetricsHealthAndWhetherItIsReady) {
   EXPECT_TRUE(got[4].starts_with("HTTP/1.1 200")) << got[4];
 }
 
+TEST(MetricsServer, ShowsWhatTheApiServerAnswered) {
+  auto loop = std::move(Loop::create().value());
+  const MetricsServer server(*loop, "127.0.0.1:0",
+                             {.metrics = [] { return std::string("x 1\n"); }, .answers = [] { return std::map<int, std::uint64_t>{{0, 2}, {200, 7}, {409, 1}}; }});
+  std::string got;
+  std::thread client([&] {
+    got = get(server.port(), "/metrics");
+    loop->post([&] { loop->stop(); });
+  });
+  loop->run();
+  client.join();
+  EXPECT_NE(got.find("\r\n\r\nx 1\n# HELP fairlead_api_requests_total "), std::string::npos) << got;
+  EXPECT_TRUE(got.ends_with("fairlead_api_requests_total{code=\"none\"} 2\n"
+                            "fairlead_api_requests_total{code=\"200\"} 7\n"
+                            "fairlead_api_requests_total{code=\"409\"} 1\n")) << got;
+}
+
 TEST(MetricsServer, AnOccupiedPortIsTakenWhenItIsFree) {
   auto loop = std::move(Loop::create().value());
   auto other = HttpServer::listen(*loop, "127.0.0.1:0", [](const HttpRequest&) { return HttpResponse(); });

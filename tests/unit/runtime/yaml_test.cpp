@@ -31,7 +31,7 @@ TEST(Yaml, ScalarsAreTypedByTheCoreSchema) {
   } cases[] = {
       {"null", nullptr}, {"~", nullptr}, {"", nullptr}, {"Null", nullptr},
       {"true", true}, {"False", false}, {"TRUE", true},
-      {"yes", "yes"}, {"no", "no"}, {"on", "on"}, {"Off", "Off"}, {"y", "y"},
+      {"yes", true}, {"no", false}, {"on", true}, {"Off", false}, {"y", "y"}, {"yeS", "yeS"}, {"\"no\"", "no"},
       {"0", 0}, {"80", 80}, {"-7", -7}, {"+7", 7}, {"0x1F", 31}, {"0o17", 15}, {"0755", 755},
       {"18446744073709551615", 18446744073709551615U}, {"1.5", 1.5}, {"1e3", 1000.0}, {".5", 0.5}, {"-1.", -1.0},
       {"1e999", "1e999"}, {"0x", "0x"}, {"-", nullptr}, {"1.2.3", "1.2.3"}, {"10.0.0.7", "10.0.0.7"},
@@ -141,6 +141,11 @@ TEST(Json, ObjectsArraysAndListsAreRead) {
     ASSERT_EQ(list.objects.size(), 2U);
     EXPECT_EQ(list.objects[1], Json::parse(R"({"b": 2})"));
     EXPECT_EQ(list.places[1].prefix, "items[1]");
+    const Read nested = read(R"({"kind": "List", "items": [{"a": 1}, {"kind": "List", "items": [{"b": 2}, [{"c": 3}]]}]})", format);
+    ASSERT_EQ(nested.objects.size(), 3U);
+    EXPECT_EQ(nested.places[1].prefix, "items[1].items[0]");
+    EXPECT_EQ(nested.places[2].prefix, "items[1].items[1][0]");
+    EXPECT_EQ(nested.objects[2], Json::parse(R"({"c": 3})"));
   }
 }
 
@@ -210,6 +215,28 @@ TEST(LineOf, FindsTheFieldOrItsNearestParent) {
   for (const auto& c : cases) EXPECT_EQ(line_of(text, c.place, c.field), c.want) << c.place.document << " " << c.field;
   EXPECT_EQ(line_of("[\n {\"a\": 1},\n {\"b\":\n  2}]", {0, "[1]"}, "b"), 3) << "JSON";
   EXPECT_GE(line_of("a: [\n", {0, ""}, "b"), 1) << "broken text is no reason to crash";
+}
+
+/// Reads the text once, however many lines are asked for: a time for each would be minutes here.
+TEST(LinesOf, AsManyAsThereAre) {
+  std::string documents;
+  std::string list = "kind: List\nitems:\n";
+  std::vector<Spot> in_documents;
+  std::vector<Spot> in_list;
+  std::vector<int> want_documents;
+  std::vector<int> want_list;
+  for (std::size_t i = 0; i < 5000; ++i) {
+    documents += "---\na: 1\nb:\n  c:\n  - 2\n";
+    list += "- a: 1\n  b:\n    c: 2\n";
+    in_documents.push_back({{i, ""}, "b.c[0]"});
+    in_list.push_back({{0, "items[" + std::to_string(i) + "]"}, i % 2 == 0 ? "b.c" : "b.d"});  // the nearest parent of d is b
+    want_documents.push_back(static_cast<int>(5 * i + 5));
+    want_list.push_back(static_cast<int>(3 * i + (i % 2 == 0 ? 5 : 4)));
+  }
+  EXPECT_EQ(lines_of(documents, in_documents), want_documents);
+  EXPECT_EQ(lines_of(list, in_list), want_list);
+  EXPECT_EQ(lines_of("a: 1\n---\nb: 2\n", {{{1, ""}, "b"}, {{0, ""}, "a"}, {{7, ""}, "c"}, {{1, ""}, "b"}}), (std::vector<int>{3, 1, 1, 3})) << "in any order, and twice";
+  EXPECT_EQ(lines_of("a: 1\n", {}), std::vector<int>{});
 }
 
 TEST(ToYaml, IsWhatAPersonWouldWrite) {
