@@ -174,18 +174,22 @@ ctest_unit() {
 
 # pytest_twice DIR LIMIT [pytest's arguments]. Files of the tests stay below build/, the logs of programs among them. What a
 # caller has put into `prefix` stands before the command; into `beside`, what lets tests run beside each other. Many daemons,
-# two cores and other people's load: of a few hundred tests one may miss its moment. What fails (five at most) is run once
-# more by itself; what passes then is named in the summary.
+# two cores and other people's load: of a few hundred tests one may miss its moment. The files of what fails (five tests at
+# most) are run once more by themselves, whole, as a test may go on from the one before; what passes then is named in the summary.
 pytest_twice() {
-  local dir=$1 limit=$2 code
+  local dir=$1 limit=$2 code argument files options=()
   shift 2
   "${prefix[@]}" timeout --foreground -k 120 "$limit" "$PYTHON" -m pytest "$@" "${beside[@]}" -rsf --durations=5 \
     -o cache_dir="$dir/cache" --basetemp="$dir/tmp" --junitxml="$dir/pytest.xml"
   code=$?
   [ "$code" -eq 1 ] && [ "$(grep -c : "$dir/cache/v/cache/lastfailed")" -le 5 ] || return "$code"
-  say "once more: what failed"
-  "${prefix[@]}" timeout --foreground -k 120 "$limit" "$PYTHON" -m pytest "$@" -rsf --last-failed \
+  mapfile -t files < <("$PYTHON" -c 'import json, sys; print(*sorted({t.partition("::")[0] for t in json.load(sys.stdin)}), sep="\n")' <"$dir/cache/v/cache/lastfailed")
+  for argument in "$@"; do [[ $argument != -* ]] || options+=("$argument"); done
+  say "once more: ${files[*]}"
+  "${prefix[@]}" timeout --foreground -k 120 "$limit" "$PYTHON" -m pytest "${files[@]}" "${options[@]}" -rsf \
     -o cache_dir="$dir/cache" --basetemp="$dir/tmp-again" --junitxml="$dir/again.xml"
+  code=$?
+  [ "$code" -eq 1 ] || return "$code" # of one that failed this time only, the first run counts: tally.py
 }
 
 # pytest_lab DIR BIN [FILE...]: two files of tests at a time, as they mostly wait. Each has namespaces of its own.

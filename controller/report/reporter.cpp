@@ -15,7 +15,6 @@ constexpr Duration kFirstRetry = std::chrono::milliseconds(100);
 constexpr Duration kLastRetry = std::chrono::seconds(30);
 constexpr Duration kShownWithin = std::chrono::seconds(2);
 constexpr Duration kStatusEvery = std::chrono::milliseconds(500);
-constexpr Duration kStatusRetry = std::chrono::seconds(5);
 
 bool is_refusal(Errc code) { return code == Errc::denied || code == Errc::malformed || code == Errc::exhausted; }
 
@@ -261,14 +260,20 @@ void Reporter::send_status(const kube::Name& pool, Status& status) {
   source_.write(pool, wire, [this, alive = std::weak_ptr<char>(alive_), pool](const Result<void>& result) {
     if (alive.expired()) return;
     if (const auto found = statuses_.find(pool); found != statuses_.end()) {
-      found->second.is_in_flight = false;
-      if (!result) {
-        log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}});
-        stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
-        found->second.is_due = true;
-        found->second.not_before = loop_.now() + kStatusRetry;
+      Status& sent = found->second;
+      sent.is_in_flight = false;
+      if (result) {
+        sent.attempts = 0;
+      } else {
+        const Duration wait = backoff(result.error().code, ++sent.attempts);
+        log::warn("write_failed", {{"pool", pool.str()}, {"what", result.error().what}, {"retry_ms", milliseconds(wait)}});
+        if (sent.attempts >= kStuckAfter || is_refusal(result.error().code)) {
+          stuck_ = "write IPAddressPool " + pool.str() + ": " + result.error().what;
+        }
+        sent.is_due = true;
+        sent.not_before = loop_.now() + wait;
       }
-      send_status(pool, found->second);
+      send_status(pool, sent);
     }
     changed_();
   });

@@ -81,6 +81,7 @@ class Reporter {
     core::PoolUse use;      // as decided
     bool is_due = false;    // and not written like this yet
     bool is_in_flight = false;
+    unsigned attempts = 0;  // that failed, since the last that did not
     TimePoint not_before{};
     bool is_counted = false;  // in busy_statuses_
     bool is_busy() const { return is_due || is_in_flight; }

@@ -303,10 +303,7 @@ bool shows_pool(std::string_view body, std::string_view pool, api::Group group) 
   return text_at(at(at(document, "metadata"), "annotations"), annotation(group).c_str()) == pool;
 }
 
-std::string pool_status_patch(const PoolStatus& status, std::string_view resource_version) {
-  return to_text({{"metadata", {{"resourceVersion", std::string(resource_version)}}},
-               {"status", to_json(status)}});
-}
+std::string pool_status_patch(const PoolStatus& status) { return to_text({{"status", to_json(status)}}); }
 
 std::string event_namespace(const api::Key& about) { return about.name.ns.empty() ? "default" : about.name.ns; }
 

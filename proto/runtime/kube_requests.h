@@ -108,7 +108,7 @@ std::string pool_annotation_patch(std::string_view resource_version, std::string
 /// Whether the answer's object has the annotation ("" = none).
 bool shows_pool(std::string_view body, std::string_view pool, api::Group group = api::Group::fairlead);
 
-std::string pool_status_patch(const PoolStatus& status, std::string_view resource_version);
+std::string pool_status_patch(const PoolStatus& status);
 
 struct Reporting {
   std::string component;  // "fairlead-controller"

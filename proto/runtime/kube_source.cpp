@@ -236,13 +236,15 @@ class KubeSource final : public Source {
   }
 
   void on_listed() {
-    if (!is_complete()) return;
-    if (!std::exchange(is_all_listed_, true)) {
-      ::malloc_trim(0);
-      on_dirty(api::Kind::service);  // what was restored may have been the same, what was not is news
+    if (is_complete()) {
+      if (!std::exchange(is_all_listed_, true)) {
+        ::malloc_trim(0);
+        on_dirty(api::Kind::service);  // what was restored may have been the same, what was not is news
+      }
+      is_sync_due_ = true;
+      deliver_later();
     }
-    is_sync_due_ = true;
-    deliver_later();
+    begin_to_lead();
   }
 
   void on_answered() {
@@ -391,7 +393,7 @@ class KubeSource final : public Source {
     if (held->resource_version.empty()) {  // from the state file: what the server has is not known
       return finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": it was not listed yet"});
     }
-    if (job.pool) return send_pool(std::move(job), *held);
+    if (job.pool) return send_pool(std::move(job));
     const auto object = decode(job.key.kind, held->bytes);
     FL_CHECK(object.has_value(), "what was encoded can be decoded");
     std::string patch = service_patch(std::get<kube::Service>(*object), held->resource_version, held->has_annotations, job.service, options_.group);
@@ -411,21 +413,13 @@ class KubeSource final : public Source {
     });
   }
 
-  void send_pool(Job job, const Held& held) {
+  /// Whatever version the pool has: its status is made of nothing in it, and who writes it has the lease.
+  void send_pool(Job job) {
     const std::string path = object_path(job.key, options_.group) + "/status?" + std::string(kServerTimeout);
-    std::string patch = pool_status_patch(*job.pool, held.resource_version);
-    send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable {
-      // The next status may be due before the watch shows this one, and is not made of what is in the object.
-      if (answer.is_success()) advance(job.key, answer.resource_version);
-      conclude(job, answer);
-    });
+    std::string patch = pool_status_patch(*job.pool);
+    send_patch(path, std::move(patch), kMergePatch, [this, job = std::move(job)](const Answer& answer) mutable { conclude(job, answer); });
   }
 
-  void advance(const api::Key& key, const std::string& version) {
-    for (const auto& reflector : reflectors_) {
-      if (reflector->kind() == key.kind) reflector->advance(key.name, version);
-    }
-  }
   void show_service(Arrival arrival) {
     for (const auto& reflector : reflectors_) {
       if (reflector->kind() == api::Kind::service) return reflector->show(std::move(arrival));
@@ -600,11 +594,25 @@ class KubeSource final : public Source {
     collect_fault(lease_fault(answer.what), false);
   }
 
-  /// Leading is being able to write.
+  /// Leading is being able to write, and knowing all that was written before: what a watch shows may be seconds old, and an
+  /// address that the last leader gave meanwhile would be given once more.
   void check_lead() {
     const TimePoint now = loop_.now();
-    const bool leads = election_->is_safe(now);
-    if (leads) safety_timer_.arm(election_->left(now) - LeaseElection::kMargin + milliseconds(1));
+    const bool is_safe = election_->is_safe(now);
+    if (is_safe) safety_timer_.arm(election_->left(now) - LeaseElection::kMargin + milliseconds(1));
+    if (std::exchange(is_safe_, is_safe) == is_safe) return;
+    if (!is_safe) return set_leads(false);
+    for (const auto& reflector : reflectors_) reflector->refresh();
+    begin_to_lead();
+  }
+
+  /// A kind that was never listed keeps nobody from leading: nothing is decided without it, and somebody has to say why.
+  void begin_to_lead() {
+    const bool is_current = std::all_of(reflectors_.begin(), reflectors_.end(), [](const auto& r) { return !r->is_listed() || r->is_current(); });
+    if (is_safe_ && is_current) set_leads(true);
+  }
+
+  void set_leads(bool leads) {
     if (std::exchange(leads_, leads) == leads) return;
     later([this, leads] { lease_changed_(leads); });
   }
@@ -667,6 +675,7 @@ class KubeSource final : public Source {
   std::function<void(bool)> lease_changed_;
   std::string lease_told_;
   bool is_asking_ = false;
+  bool is_safe_ = false;  // the lease is ours, for long enough
   bool leads_ = false;
 
   Timer write_timer_, event_timer_, restore_timer_, save_timer_, lease_timer_, safety_timer_;

@@ -29,12 +29,23 @@ Reflector::Reflector(api::Kind kind, std::string selector, Owner& owner)
 
 void Reflector::go() {
   is_waiting_ = false;
-  if (is_listed_ && !version_.empty()) watch();
+  if (is_current() && !version_.empty()) watch();
+  else list();
+}
+
+void Reflector::refresh() {
+  ++wanted_;
+  if (is_listing_) return;  // it lists again when that one has ended
+  stream_.reset();
+  is_waiting_ = false;
+  retry_.cancel();
+  if (owner_.quiet.left() > Duration{}) wait("list", "the API server asks to be left alone", {});
   else list();
 }
 
 void Reflector::list() {
   is_listing_ = true;
+  listing_ = wanted_;
   started_ = owner_.loop.now();
   continuation_.clear();
   list_version_.clear();
@@ -79,8 +90,10 @@ void Reflector::finish_list() {
   is_listing_ = false;
   for (const kube::Name& name : std::exchange(unseen_, {})) remove(name);
   version_ = list_version_;
-  is_listed_ = true;
   if (!is_absent_) backoff_.reset();
+  listed_ = listing_;
+  if (listed_ != wanted_) return list();
+  is_listed_ = true;
   log::debug("listed", {{"kind", name(kind_)},
                         {"objects", held_.size()},
                         {"ms", fairlead::milliseconds(owner_.loop.now() - started_)}});
@@ -114,6 +127,7 @@ void Reflector::absent() {
   continuation_.clear();
   expect_all();
   finish_list();
+  if (is_listing_) return;
   is_waiting_ = true;
   retry_.arm(kNoCrdRetry);
 }
@@ -240,11 +254,6 @@ void Reflector::hurry() {
     backoff_.reset();
     retry_.arm(owner_.quiet.left() + Duration(static_cast<Duration::rep>(owner_.random.unit() * 2e8)));
   }
-}
-
-void Reflector::advance(const kube::Name& name, const std::string& version) {
-  const auto found = held_.find(name);
-  if (found != held_.end() && is_newer(version, found->second.resource_version)) found->second.resource_version = version;
 }
 
 void Reflector::show(Arrival arrival) {

@@ -66,8 +66,10 @@ class Reflector {
   void start() { list(); }
   /// Others got through: no reason to wait any longer.
   void hurry();
-  /// A write of ours made this version; a conflict is what it costs if the guess is wrong.
-  void advance(const kube::Name& name, const std::string& version);
+  /// Lists anew: a watch shows what the server had a while ago, and nobody knows how long ago. is_listed() and is_current()
+  /// wait for a list that has begun after this call.
+  void refresh();
+  bool is_current() const { return is_listed_ && listed_ == wanted_; }
   /// What the answer to a write of ours shows. The watch brings it too, and may be seconds behind on a busy server; whoever decides
   /// in between must not decide as if it had not been written.
   void show(Arrival arrival);
@@ -105,6 +107,7 @@ class Reflector {
 
   bool is_listing_ = false;
   bool is_listed_ = false;
+  std::uint64_t wanted_ = 0, listing_ = 0, listed_ = 0;  // calls of refresh(): so far, when the list began, and the last one
   bool is_absent_ = false;
   bool is_waiting_ = false;
   TimePoint started_{};

@@ -87,7 +87,8 @@ def client(kubernetes):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """The logs of all programs go under a failed test."""
+    """The logs of all programs go under a failed test, and below them why it failed: who is shown the end only sees it."""
     report = (yield).get_result()
     if report.failed and report.when != "teardown" and _up and isinstance(_up[0], Cluster):
         report.sections += _up[0].logs()
+        report.sections.append(("why it failed", "\n".join(report.longreprtext.splitlines()[-25:])))

@@ -124,15 +124,17 @@ def test_leaders_die_while_services_with_node_ports_are_made(scale):
 
 def test_no_address_ever_changed_or_was_given_twice(scale):
     time.sleep(3)
-    assert not faults(scale.shown, "plain", PLAIN) and not faults(scale.shown, "port", WITH_PORTS)
+    assert not (wrong := faults(scale.shown, "plain", PLAIN)), wrong
+    assert not (wrong := faults(scale.shown, "port", WITH_PORTS)), wrong
     assert not scale.shown.doubled
     services = {s["metadata"]["name"]: s for s in scale.api.items(f"/api/v1/namespaces/{PLACE}/services")}
     assert {n: addresses(s) for n, s in services.items()} == {n: h[-1] for n, h in scale.shown.of("p", PLACE).items()}, "the watch saw all"
     assert all("nodePort" not in p for n, s in services.items() if n.startswith("plain") for p in s["spec"]["ports"])
     ports = [p["nodePort"] for n, s in services.items() if n.startswith("port") for p in s["spec"]["ports"]]
     assert len(set(ports)) == WITH_PORTS
-    status = scale.api.get(f"/apis/fairlead.io/v1/namespaces/{NAMESPACE}/ipaddresspools/scale")["status"]
-    assert (status["assignedIPv4"], status["assignedIPv6"]) == (PLAIN + WITH_PORTS, (PLAIN + WITH_PORTS) // 2)
+    status = lambda: scale.api.get(f"/apis/fairlead.io/v1/namespaces/{NAMESPACE}/ipaddresspools/scale")["status"]  # noqa: E731
+    wait_until(lambda: (s := status())["assignedIPv4"] == PLAIN + WITH_PORTS and s["assignedIPv6"] == (PLAIN + WITH_PORTS) // 2,
+               30, lambda: f"the pool counts them: {status()}")
 
 
 def test_two_holders(scale):

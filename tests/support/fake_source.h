@@ -24,7 +24,8 @@ class FakeSource final : public runtime::Source {
   };
 
   // What a test sets.
-  std::deque<Errc> failures;  // of the next writes of Services, in order
+  std::deque<Errc> failures;         // of the next writes of Services, in order
+  std::deque<Errc> status_failures;  // of the next writes of pools
   bool shows_writes = true;   // off: accepted and never seen again
   bool allocates = true;
   bool is_lease_free = true;
@@ -93,6 +94,12 @@ class FakeSource final : public runtime::Source {
   }
   void write(const kube::Name& pool, const runtime::PoolStatus& status, runtime::Done done) override {
     ++status_writes;
+    if (!status_failures.empty()) {
+      const Errc code = status_failures.front();
+      status_failures.pop_front();
+      loop_.post([done, code] { done(Error{code, "as the test wants"}); });
+      return;
+    }
     statuses[pool] = status;
     loop_.post([done] { done({}); });
   }

@@ -218,6 +218,20 @@ TEST_F(ReporterTest, AStatusIsWrittenTwiceASecondAtMost) {
   EXPECT_EQ((source.statuses[{"default", "lan"}]), (runtime::PoolStatus{20, 0, 236, 0})) << "the last one counts";
 }
 
+TEST_F(ReporterTest, AStatusThatFailsIsTriedAgainSoonAndThenLessOften) {
+  source.put(pool("lan", {"192.0.2.0/24"}));
+  source.status_failures = {Errc::unavailable, Errc::unavailable};
+  feed.start();
+  const TimePoint start = loop->now();
+  ASSERT_TRUE(test::run_until(*loop, [&] { return source.statuses.size() == 1; }));
+  EXPECT_GE(loop->now() - start, std::chrono::milliseconds(290));
+  EXPECT_LE(loop->now() - start, std::chrono::seconds(3));
+  EXPECT_FALSE(reporter.stuck());
+  source.status_failures = {Errc::denied};
+  source.put(service("a"));
+  ASSERT_TRUE(test::run_until(*loop, [&] { return reporter.stuck().has_value(); })) << "a refusal does not pass";
+}
+
 TEST_F(ReporterTest, WhatIsOfAnotherClassIsNoEvent) {
   kube::Service s = core::served("a", {"10.96.0.10"});
   s.load_balancer_class = "theirs";

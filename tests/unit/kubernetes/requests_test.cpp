@@ -94,8 +94,7 @@ TEST(ServicePatch, MetallbsAnnotation) {
 }
 
 TEST(OtherBodies, Golden) {
-  EXPECT_EQ(pool_status_patch({1, 2, 3, 4}, "9"),
-            R"({"metadata":{"resourceVersion":"9"},"status":{"assignedIPv4":1,"assignedIPv6":2,"availableIPv4":3,"availableIPv6":4}})");
+  EXPECT_EQ(pool_status_patch({1, 2, 3, 4}), R"({"status":{"assignedIPv4":1,"assignedIPv6":2,"availableIPv4":3,"availableIPv6":4}})");
   EXPECT_EQ(pool_annotation_patch("9", "lan"),
             R"({"metadata":{"annotations":{"fairlead.io/ip-allocated-from-pool":"lan"},"resourceVersion":"9"}})");
   EXPECT_EQ(pool_annotation_patch("9", ""),

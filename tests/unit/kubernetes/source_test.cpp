@@ -452,7 +452,56 @@ TEST_F(KubeSourceTest, ALeaderWithoutItsLeaseWritesNothing) {
   Json made = Json::parse(create.request.body);
   made["metadata"]["resourceVersion"] = "1";
   answer(create, 201, made.dump());
+  answer(next(), 200, page({service("web", 7)}, "10"));
   EXPECT_EQ(leads, std::vector<bool>{true});
+}
+
+/// The watch of a standby may be seconds behind: what the last leader wrote is listed before anything is decided.
+TEST_F(KubeSourceTest, ANewLeaderDecidesByAListThatBeganUnderItsLease) {
+  open({}, {api::Kind::service, api::Kind::ip_address_pool});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  auto pools = next();  // its list goes on while the lease is taken
+  std::vector<bool> leads;
+  source->lead("controller", [&](bool l) { leads.push_back(l); });
+  answer(next(), 404, "{}");
+  auto create = next();
+  Json made = Json::parse(create.request.body);
+  made["metadata"]["resourceVersion"] = "1";
+  answer(create, 201, made.dump());
+  EXPECT_TRUE(client->streams.empty()) << "the watch that may be behind";
+
+  auto services = next();
+  EXPECT_EQ(services.request.path, "/api/v1/services?limit=500");
+  answer(pools, 200, page({pool("old", 1)}, "10"));
+  answer(services, 503, "busy");
+  EXPECT_EQ(synced, 0) << "by a list that began before the lease";
+  answer(next(), 200, page({pool("new", 12)}, "20"));
+  EXPECT_EQ(synced, 1);
+  (void)names();
+  EXPECT_TRUE(leads.empty());
+  services = next();
+  EXPECT_EQ(services.request.path, "/api/v1/services?limit=500") << "again";
+  answer(services, 200, page({service("web", 8), service("db", 9)}, "20"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"+db"}));
+  EXPECT_EQ(leads, std::vector<bool>{true});
+  until_watched(3);
+  EXPECT_NE(client->watched[2].find("&resourceVersion=20&"), std::string::npos) << client->watched[2];
+}
+
+TEST_F(KubeSourceTest, AKindThatCannotBeListedKeepsNobodyFromLeading) {
+  open({}, {api::Kind::service, api::Kind::ip_address_pool});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  answer(next(), 403, R"({"message":"forbidden"})");
+  std::vector<bool> leads;
+  source->lead("controller", [&](bool l) { leads.push_back(l); });
+  answer(next(), 404, "{}");
+  auto create = next();
+  Json made = Json::parse(create.request.body);
+  made["metadata"]["resourceVersion"] = "1";
+  answer(create, 201, made.dump());
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  EXPECT_EQ(leads, std::vector<bool>{true});
+  EXPECT_EQ(synced, 0);
 }
 
 TEST_F(KubeSourceTest, WithoutAnAnswerTheStateFileServesAndTheListReplacesIt) {
