@@ -17,6 +17,10 @@
 
 namespace fairlead::runtime {
 
+constexpr Duration kWriteTimeout = std::chrono::seconds(5);  // and of small reads
+/// The server's is a second less, so that it is known what became of a write, and less than LeaseElection::kMargin.
+constexpr std::string_view kServerTimeout = "timeout=4s";
+
 /// Everything but letters, digits and "-._~" as %XX.
 std::string percent_encoded(std::string_view text);
 

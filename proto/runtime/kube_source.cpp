@@ -1,25 +1,26 @@
-/// Three machines side by side on the loop: one Reflector for each kind (list, watch, again), the queue of writes, and
-/// the lease. The client's thread parses; what comes from it are values.
+/// Machines side by side on the loop: one Reflector for each kind (list, watch, again), the queue of writes, status objects,
+/// Events, the lease. The client's thread parses; what comes from it are values.
 #include "proto/runtime/kube_source.h"
 
 #include <malloc.h>
 
 #include <algorithm>
 #include <deque>
-#include <future>
-#include <map>
-#include <thread>
+#include <functional>
+#include <memory>
+#include <optional>
 
 #include "proto/base/check.h"
 #include "proto/base/log.h"
+#include "proto/runtime/kube_events.h"
+#include "proto/runtime/kube_lease.h"
 #include "proto/runtime/kube_statuses.h"
 #include "proto/runtime/kube_webhook.h"
 #include "proto/runtime/object_codec.h"
 #include "proto/runtime/quiet.h"
 #include "proto/runtime/reflector.h"
-#include "proto/runtime/state_file.h"
+#include "proto/runtime/state_writer.h"
 #include "proto/runtime/token_bucket.h"
-#include "proto/runtime/wall_time.h"
 
 namespace fairlead::runtime {
 namespace {
@@ -27,65 +28,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kWriteTimeout = seconds(5);  // the client's; the server's is a second less
-constexpr std::string_view kServerTimeout = "timeout=4s";
 constexpr Duration kSaveAfter = seconds(1);
 constexpr int kSaveShare = 20;  // a save may cost a twentieth of the time
-constexpr std::size_t kEventsInFlight = 4;
-constexpr Duration kReleaseWithin = seconds(2);
-
-std::int64_t wall_micros() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 void set_resource_version(api::Object& object, const std::string& version) {
   std::visit([&](auto& o) { o.meta.resource_version = version; }, object);
 }
-
-/// Saves in a thread of its own, one at a time: a disk may take its time to sync.
-class StateWriter {
- public:
-  StateWriter(Loop& loop, std::string path) : loop_(loop), path_(std::move(path)) {}
-  ~StateWriter() {
-    if (thread_.joinable()) thread_.join();
-  }
-  bool is_busy() const { return is_busy_; }
-  const std::string& path() const { return path_; }
-
-  void save(std::string bytes, std::function<void(Duration)> done) {
-    FL_CHECK(!is_busy_, "one save at a time");
-    if (thread_.joinable()) thread_.join();
-    is_busy_ = true;
-    thread_ = std::thread([this, bytes = std::move(bytes), done = std::move(done), alive = std::weak_ptr<char>(alive_)] {
-      const TimePoint start = loop_.now();
-      const auto result = save_state(path_, bytes);
-      loop_.post([this, alive, result, done, cost = loop_.now() - start] {
-        if (alive.expired()) return;
-        is_busy_ = false;
-        tell(result);
-        done(cost);
-      });
-    });
-  }
-  /// At the end of the program.
-  void save_now(const std::string& bytes) {
-    if (thread_.joinable()) thread_.join();
-    tell(save_state(path_, bytes));
-  }
-
- private:
-  void tell(const Result<void>& result) {
-    const std::string what = result ? "" : result.error().what;
-    if (std::exchange(told_, what) != what && !what.empty()) log::warn("state_not_saved", {{"what", what}});
-  }
-
-  Loop& loop_;
-  std::string path_;
-  std::thread thread_;
-  bool is_busy_ = false;
-  std::string told_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
-};
 
 class KubeSource final : public Source {
  public:
@@ -108,12 +56,11 @@ class KubeSource final : public Source {
         statuses_({.group = options_.group, .ns = own_namespace(), .manager = options_.reporting.component, .owner = options_.owner},
                   {loop, *client_, quiet_, bucket_, [this] { return may_write(); }, [this] { return random_.unit(); }}),
         webhook_({*client_, quiet_, [this] { return may_write(); }, [this](std::function<void()> task) { later(std::move(task)); }}),
+        events_(options_.reporting, {loop, *client_, quiet_, bucket_, [this] { return !queue_.empty(); },
+                                     [this](const api::Key& about) { return uid_of(about); }, [this] { return random_.number(); }}),
         write_timer_(loop, [this] { pump(); }),
-        event_timer_(loop, [this] { flush_events(); }),
         restore_timer_(loop, [this] { restore(); }),
-        save_timer_(loop, [this] { save(); }),
-        lease_timer_(loop, [this] { compete(); }),
-        safety_timer_(loop, [this] { check_lead(); }) {
+        save_timer_(loop, [this] { save(); }) {
     if (!options_.state_file.empty()) {
       writer_.emplace(loop, options_.state_file);
       load();
@@ -123,7 +70,7 @@ class KubeSource final : public Source {
   ~KubeSource() override {
     queue_.clear();
     statuses_.clear();
-    release();
+    if (lease_) lease_->release();
     if (writer_ && is_saved_dirty_ && is_complete()) writer_->save_now(state_bytes());
     reflectors_.clear();
     client_.reset();  // waits for what runs in its thread; nothing of us is called after that
@@ -160,19 +107,20 @@ class KubeSource final : public Source {
   }
 
   void event(const api::Key& about, EventType type, std::string_view reason, std::string_view message) override {
-    if (auto write = events_.add(about, type, reason, message, loop_.now(), wall_seconds())) send_event(*std::move(write));
-    arm_events();
+    events_.add(about, type, reason, message);
   }
 
   void lead(std::string_view lease, std::function<void(bool)> changed) override {
-    lease_ = "fairlead-" + std::string(lease);
-    lease_changed_ = std::move(changed);
+    lead_changed_ = std::move(changed);
     char suffix[20];
     std::snprintf(suffix, sizeof suffix, "_%08x", static_cast<unsigned>(random_.number()));
     // Where a name proves nothing, a program that was started again is somebody else: another process may bear the name.
     const bool is_sole = !options_.sole_identity.empty();
-    election_.emplace(is_sole ? options_.sole_identity : options_.reporting.instance + suffix, is_sole);
-    later([this] { compete(); });
+    lease_.emplace(KubeLease::Scope{options_.ns, "fairlead-" + std::string(lease),
+                                    is_sole ? options_.sole_identity : options_.reporting.instance + suffix, is_sole},
+                   KubeLease::Shared{loop_, *client_, quiet_, [this](bool is_safe) { on_lease(is_safe); },
+                                     [this](Fault fault, bool is_mended) { collect_fault(std::move(fault), is_mended); }});
+    later([this] { lease_->compete(); });
   }
 
   bool allocates_cluster_ips() const override { return false; }
@@ -262,6 +210,12 @@ class KubeSource final : public Source {
       return found == reflector->held().end() ? nullptr : &found->second;
     }
     return nullptr;
+  }
+
+  std::string uid_of(const api::Key& key) const {
+    const Held* const held = find(key);
+    const auto object = held != nullptr ? decode(key.kind, held->bytes) : std::nullopt;
+    return object ? api::meta_of(*object).uid : "";
   }
 
   // -- the state file and what it knows of API servers
@@ -377,11 +331,11 @@ class KubeSource final : public Source {
       queue_.pop_front();
       begin(std::move(job));
     }
-    if (queue_.empty()) pump_events();
+    if (queue_.empty()) events_.pump();
   }
 
   /// A write that a lease protects starts only while enough of it is left for the write to end in.
-  bool may_write() const { return !election_ || election_->is_safe(loop_.now()); }
+  bool may_write() const { return !lease_ || lease_->is_safe(); }
 
   void finish(Done done, Result<void> result) {
     later([done = std::move(done), result = std::move(result)] { done(result); });
@@ -457,150 +411,11 @@ class KubeSource final : public Source {
                   });
   }
 
-  // -- events
-
-  void arm_events() {
-    const auto next = events_.next();
-    if (next && !event_timer_.is_armed()) event_timer_.arm(std::max(Duration{}, *next - loop_.now()));
-  }
-  void flush_events() {
-    for (EventWrite& write : events_.due(loop_.now())) send_event(std::move(write));
-    pump_events();
-    arm_events();
-  }
-
-  /// A storm of Events is no reason to open a connection for each; losing one is no error. What is decided goes first: thousands
-  /// of Services that wait for their addresses do not wait for what is told about the ones before them.
-  void send_event(EventWrite write) {
-    if (waiting_events_.size() < EventLimiter::kMost) waiting_events_.push_back(std::move(write));
-    pump_events();
-  }
-  void pump_events() {
-    if (!queue_.empty()) return;
-    while (!waiting_events_.empty() && events_in_flight_ < kEventsInFlight && quiet_.left() == Duration{} && bucket_.take(loop_.now())) {
-      const EventWrite write = std::move(waiting_events_.front());
-      waiting_events_.pop_front();
-      ++events_in_flight_;
-      post_event(write);
-    }
-    if (!waiting_events_.empty() && events_in_flight_ == 0) event_timer_.arm(std::max(quiet_.left(), bucket_.wait(loop_.now())) + milliseconds(1));
-  }
-  void event_answered(Duration retry_after) {
-    quiet_.keep(retry_after);
-    --events_in_flight_;
-    pump_events();
-  }
-
-  void post_event(const EventWrite& write) {
-    const auto series = std::pair(write.about, write.reason);
-    const auto named = event_names_.find(series);
-    if (write.is_first || named == event_names_.end()) return create_event(write);
-    const std::string path = events_path(event_namespace(write.about)) + "/" + percent_encoded(named->second);
-    client_->send({ApiRequest::Method::patch, path, event_patch(write, wall_seconds()), kMergePatch, kWriteTimeout},
-                  [this, write](const ApiReply& reply) -> Task {
-                    if (reply.status != 404) return [this, quiet = reply.retry_after] { event_answered(quiet); };
-                    return [this, write] { create_event(write); };  // events end after an hour
-                  });
-  }
-
-  void create_event(const EventWrite& write) {
-    std::string uid;
-    if (const Held* const held = find(write.about)) {
-      if (const auto object = decode(write.about.kind, held->bytes)) uid = api::meta_of(*object).uid;
-    }
-    const std::string name = event_name(write, random_.number());
-    if (event_names_.size() >= 2 * EventLimiter::kMost) event_names_.clear();
-    event_names_[{write.about, write.reason}] = name;
-    std::string body = event_body(write, name, uid, options_.reporting, wall_seconds());
-    client_->send({ApiRequest::Method::post, events_path(event_namespace(write.about)), std::move(body), kJsonBody, kWriteTimeout},
-                  [this](const ApiReply& reply) -> Task {
-                    return [this, status = reply.status, fault = reply.fault, quiet = reply.retry_after] {
-                      if (status < 200 || status >= 300) log::debug("event_lost", {{"status", status}, {"what", fault}});
-                      event_answered(quiet);
-                    };
-                  });
-  }
-
-  // -- the lease
-
-  void compete() {
-    if (is_asking_) return;
-    const TimePoint now = loop_.now();
-    const LeaseElection::Next next = election_->next(now);
-    using Step = LeaseElection::Step;
-    switch (next.step) {
-      case Step::wait: return lease_timer_.arm(next.at - now);
-      case Step::read: return read_lease_now();
-      case Step::create:
-      case Step::take:
-      case Step::renew: return write_lease(next.step);
-    }
-  }
-
-  void read_lease_now() {
-    is_asking_ = true;
-    client_->send({ApiRequest::Method::get, leases_path(options_.ns) + "/" + lease_, "", "", kWriteTimeout},
-                  [this](ApiReply reply) -> Task {
-                    auto answer = read_answer(std::move(reply));
-                    auto record = answer.is_success() ? read_lease(answer.body) : std::nullopt;
-                    return [this, answer = std::move(answer), record = std::move(record)] {
-                      is_asking_ = false;
-                      if (answer.status == 404 || record) election_->was_read(record, loop_.now());
-                      else lease_failed(answer);
-                      check_lead();
-                      compete();
-                    };
-                  });
-  }
-
-  void write_lease(LeaseElection::Step step) {
-    is_asking_ = true;
-    LeaseRecord record = election_->record().value_or(LeaseRecord{});
-    record.duration = LeaseElection::kDuration;
-    record.renewed = micro_time(wall_micros());
-    if (step != LeaseElection::Step::renew) {
-      if (step == LeaseElection::Step::take && record.holder != election_->identity()) ++record.transitions;
-      record.acquired = record.renewed;
-      record.holder = election_->identity();
-    }
-    const bool is_new = step == LeaseElection::Step::create;
-    const std::string path = leases_path(options_.ns) + (is_new ? "" : "/" + lease_) + "?" + std::string(kServerTimeout);
-    const TimePoint sent = loop_.now();
-    client_->send({is_new ? ApiRequest::Method::post : ApiRequest::Method::put, path, lease_body(record, lease_, options_.ns), kJsonBody, kWriteTimeout},
-                  [this, sent](ApiReply reply) -> Task {
-                    auto answer = read_answer(std::move(reply));
-                    auto written = answer.is_success() ? read_lease(answer.body) : std::nullopt;
-                    return [this, sent, answer = std::move(answer), written = std::move(written)] {
-                      is_asking_ = false;
-                      const TimePoint now = loop_.now();
-                      if (written) election_->was_written(*written, sent, now);
-                      else if (answer.status == 409) election_->was_conflict(now);
-                      else lease_failed(answer);
-                      if (written && !lease_told_.empty()) collect_fault(lease_fault(std::exchange(lease_told_, "")), true);
-                      check_lead();
-                      compete();
-                    };
-                  });
-  }
-
-  Fault lease_fault(const std::string& why) const { return {"", "Lease " + options_.ns + "/" + lease_, "", "cannot be taken: " + why}; }
-
-  void lease_failed(const Answer& answer) {
-    quiet_.keep(answer.retry_after);
-    election_->has_failed(loop_.now(), quiet_.left());
-    if (answer.status == 0 || lease_told_ == answer.what) return;
-    if (!lease_told_.empty()) collect_fault(lease_fault(lease_told_), true);
-    lease_told_ = answer.what;
-    collect_fault(lease_fault(answer.what), false);
-  }
+  // -- leading
 
   /// Leading is being able to write, and knowing all that was written before: what a watch shows may be seconds old, and an
   /// address that the last leader gave meanwhile would be given once more.
-  void check_lead() {
-    const TimePoint now = loop_.now();
-    const bool is_safe = election_->is_safe(now);
-    if (is_safe) safety_timer_.arm(election_->left(now) - LeaseElection::kMargin + milliseconds(1));
-    if (std::exchange(is_safe_, is_safe) == is_safe) return;
+  void on_lease(bool is_safe) {
     if (!is_safe) return set_leads(false);
     for (const auto& reflector : reflectors_) reflector->refresh();
     begin_to_lead();
@@ -609,31 +424,12 @@ class KubeSource final : public Source {
   /// A kind that was never listed keeps nobody from leading: nothing is decided without it, and somebody has to say why.
   void begin_to_lead() {
     const bool is_current = std::all_of(reflectors_.begin(), reflectors_.end(), [](const auto& r) { return !r->is_listed() || r->is_current(); });
-    if (is_safe_ && is_current) set_leads(true);
+    if (lease_ && lease_->is_safe() && is_current) set_leads(true);
   }
 
   void set_leads(bool leads) {
     if (std::exchange(leads_, leads) == leads) return;
-    later([this, leads] { lease_changed_(leads); });
-  }
-
-  /// Gives the lease back, so that the next leader does not have to wait it out: after our last write has ended.
-  void release() {
-    if (!election_ || election_->left(loop_.now()) == Duration{}) return;
-    if (!client_->drain(kWriteTimeout)) return;
-    // Read again: the answer to a renewal may have come that the loop will not see any more.
-    const std::string path = leases_path(options_.ns) + "/" + lease_;
-    const auto record = std::make_shared<std::optional<LeaseRecord>>();
-    client_->send({ApiRequest::Method::get, path, "", "", kReleaseWithin}, [record](const ApiReply& reply) -> Task {
-      if (reply.status == 200) *record = read_lease(reply.body);
-      return nullptr;
-    });
-    if (!client_->drain(kReleaseWithin) || !*record || (*record)->holder != election_->identity()) return;
-    (*record)->holder.clear();
-    (*record)->duration = seconds(1);
-    client_->send({ApiRequest::Method::put, path + "?" + std::string(kServerTimeout), lease_body(**record, lease_, options_.ns), kJsonBody, kReleaseWithin},
-                  [](const ApiReply&) -> Task { return nullptr; });
-    client_->drain(kReleaseWithin);
+    later([this, leads] { lead_changed_(leads); });
   }
 
   Loop& loop_;
@@ -665,20 +461,13 @@ class KubeSource final : public Source {
   KubeStatuses statuses_;
   KubeWebhook webhook_;
 
-  EventLimiter events_;
-  std::deque<EventWrite> waiting_events_;
-  std::size_t events_in_flight_ = 0;
-  std::map<std::pair<api::Key, std::string>, std::string> event_names_;
+  KubeEvents events_;
 
-  std::optional<LeaseElection> election_;
-  std::string lease_;
-  std::function<void(bool)> lease_changed_;
-  std::string lease_told_;
-  bool is_asking_ = false;
-  bool is_safe_ = false;  // the lease is ours, for long enough
+  std::optional<KubeLease> lease_;
+  std::function<void(bool)> lead_changed_;
   bool leads_ = false;
 
-  Timer write_timer_, event_timer_, restore_timer_, save_timer_, lease_timer_, safety_timer_;
+  Timer write_timer_, restore_timer_, save_timer_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

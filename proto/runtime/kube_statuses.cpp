@@ -9,8 +9,6 @@
 namespace fairlead::runtime {
 namespace {
 
-constexpr Duration kTimeout = std::chrono::seconds(5);  // the client's; the server's is a second less
-constexpr std::string_view kServerTimeout = "timeout=4s";
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kMostBackoff = std::chrono::seconds(20);
 
@@ -115,7 +113,7 @@ void KubeStatuses::send(const Key& key) {
   entry.is_waiting = false;
   entry.is_in_flight = true;
   ++in_flight_;
-  ApiRequest request{ApiRequest::Method::remove, object(key) + "?" + std::string(kServerTimeout), "", "", kTimeout};
+  ApiRequest request{ApiRequest::Method::remove, object(key) + "?" + std::string(kServerTimeout), "", "", kWriteTimeout};
   Sent sent{key, entry.wish};
   if (entry.want) {
     Json body = status_identity(*entry.want, scope_.group, scope_.ns, scope_.owner);
@@ -129,7 +127,7 @@ void KubeStatuses::send(const Key& key) {
     }
     // Ours alone, so whoever else claims a field of them has lost it.
     path += "?fieldManager=" + percent_encoded(scope_.manager) + "&force=true&" + std::string(kServerTimeout);
-    request = {ApiRequest::Method::patch, std::move(path), to_text(body), kApplyPatch, kTimeout};
+    request = {ApiRequest::Method::patch, std::move(path), to_text(body), kApplyPatch, kWriteTimeout};
   }
   shared_.client.send(std::move(request), [this, sent = std::move(sent)](ApiReply reply) -> Task {
     const auto answer = std::make_shared<Answer>(read_answer(std::move(reply)));
@@ -211,7 +209,7 @@ void KubeStatuses::list(StatusKind which, const std::string& label, const std::s
 }
 
 void KubeStatuses::next_page(const std::shared_ptr<ListJob>& job) {
-  shared_.client.send({ApiRequest::Method::get, job->path + list_query(job->selector, job->continuation), "", "", kTimeout},
+  shared_.client.send({ApiRequest::Method::get, job->path + list_query(job->selector, job->continuation), "", "", kWriteTimeout},
                       [this, job](ApiReply reply) -> Task {
                         const auto answer = std::make_shared<Answer>(read_answer(std::move(reply)));
                         const Json list = kube::parse_json(answer->body);

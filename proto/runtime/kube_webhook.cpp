@@ -6,8 +6,6 @@
 namespace fairlead::runtime {
 namespace {
 
-constexpr Duration kTimeout = std::chrono::seconds(5);  // the client's; the server's is a second less
-constexpr std::string_view kServerTimeout = "timeout=4s";
 constexpr std::string_view kConfigurations = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/";
 constexpr std::string_view kManager = "fairlead-webhook";
 
@@ -109,7 +107,7 @@ void KubeWebhook::read(std::string path, const std::string& what, Result<T> (*pa
   if (shared_.quiet.left() > Duration{}) {
     return shared_.later([what, done = std::move(done)] { done(Error{Errc::unavailable, "read " + what + ": the API server asks for quiet"}); });
   }
-  shared_.client.send({ApiRequest::Method::get, std::move(path), "", "", kTimeout},
+  shared_.client.send({ApiRequest::Method::get, std::move(path), "", "", kWriteTimeout},
                       [this, what, parse, done = std::move(done)](ApiReply reply) -> Task {
                         const Answer answer = read_answer(std::move(reply));
                         Result<T> result = answer.is_success() ? parse(answer.body) : Error{errc_of(answer.status), answer.what};
@@ -127,7 +125,7 @@ void KubeWebhook::write(std::string path, std::string body, const char* type, co
   };
   if (!shared_.may_write()) return refuse("the lease is not ours for long enough");
   if (shared_.quiet.left() > Duration{}) return refuse("the API server asks for quiet");
-  shared_.client.send({ApiRequest::Method::patch, std::move(path), std::move(body), type, kTimeout},
+  shared_.client.send({ApiRequest::Method::patch, std::move(path), std::move(body), type, kWriteTimeout},
                       [this, what, done = std::move(done)](ApiReply reply) -> Task {
                         const Answer answer = read_answer(std::move(reply));
                         Result<void> result;
