@@ -407,6 +407,7 @@ class KubeSource final : public Source {
                       quiet_.keep(answer->retry_after);
                       answered(*answer);
                       pump();
+                      refresh();
                     };
                   });
   }
@@ -414,9 +415,16 @@ class KubeSource final : public Source {
   // -- leading
 
   /// Leading is being able to write, and knowing all that was written before: what a watch shows may be seconds old, and an
-  /// address that the last leader gave meanwhile would be given once more.
+  /// address that the last leader gave meanwhile would be given once more. The last leader may have been this process: what it
+  /// has sent ends first.
   void on_lease(bool is_safe) {
+    is_refresh_due_ = is_safe;
     if (!is_safe) return set_leads(false);
+    refresh();
+  }
+  void refresh() {
+    if (!is_refresh_due_ || in_flight_ > 0) return;
+    is_refresh_due_ = false;
     for (const auto& reflector : reflectors_) reflector->refresh();
     begin_to_lead();
   }
@@ -424,7 +432,7 @@ class KubeSource final : public Source {
   /// A kind that was never listed keeps nobody from leading: nothing is decided without it, and somebody has to say why.
   void begin_to_lead() {
     const bool is_current = std::all_of(reflectors_.begin(), reflectors_.end(), [](const auto& r) { return !r->is_listed() || r->is_current(); });
-    if (lease_ && lease_->is_safe() && is_current) set_leads(true);
+    if (lease_ && lease_->is_safe() && is_current && !is_refresh_due_) set_leads(true);
   }
 
   void set_leads(bool leads) {
@@ -465,6 +473,7 @@ class KubeSource final : public Source {
 
   std::optional<KubeLease> lease_;
   std::function<void(bool)> lead_changed_;
+  bool is_refresh_due_ = false;  // everything has to be listed before we lead
   bool leads_ = false;
 
   Timer write_timer_, restore_timer_, save_timer_;

@@ -488,6 +488,44 @@ TEST_F(KubeSourceTest, ANewLeaderDecidesByAListThatBeganUnderItsLease) {
   EXPECT_NE(client->watched[2].find("&resourceVersion=20&"), std::string::npos) << client->watched[2];
 }
 
+TEST_F(KubeSourceTest, WhoLeadsAgainWaitsForWhatItHasSentAndListsThen) {
+  open({}, {api::Kind::service});
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  std::vector<bool> leads;
+  source->lead("controller", [&](bool l) { leads.push_back(l); });
+  answer(next(), 404, "{}");
+  const auto written = [&](const FakeClient::Asked& asked, const char* version) {
+    Json made = Json::parse(asked.request.body);
+    made["metadata"]["resourceVersion"] = version;
+    return made;
+  };
+  auto create = next();
+  answer(create, 201, written(create, "1").dump());
+  answer(next(), 200, page({service("web", 7)}, "10"));
+  ServiceWrite what;
+  what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
+  source->write({"default", "web"}, what, [](const Result<void>&) {});
+  auto patch = next();
+
+  auto renewal = next();
+  ASSERT_EQ(renewal.request.method, ApiRequest::Method::put);
+  answer(renewal, 409, "{}");
+  Json given_back = written(renewal, "2");
+  given_back["spec"]["holderIdentity"] = "";
+  answer(next(), 200, given_back.dump());
+  EXPECT_EQ(leads, (std::vector<bool>{true, false}));
+  auto take = next();
+  ASSERT_EQ(take.request.method, ApiRequest::Method::put);
+  answer(take, 200, written(take, "3").dump());
+  EXPECT_TRUE(client->asked.empty()) << "a list could miss what is on its way";
+  answer(patch, 0, "", "no answer");
+  auto list = next();
+  EXPECT_EQ(list.request.path, "/api/v1/services?limit=500");
+  EXPECT_EQ(leads, (std::vector<bool>{true, false}));
+  answer(list, 200, page({service("web", 8)}, "20"));
+  EXPECT_EQ(leads, (std::vector<bool>{true, false, true}));
+}
+
 TEST_F(KubeSourceTest, AKindThatCannotBeListedKeepsNobodyFromLeading) {
   open({}, {api::Kind::service, api::Kind::ip_address_pool});
   answer(next(), 200, page({service("web", 7)}, "10"));
