@@ -11,17 +11,12 @@
 #include "proto/runtime/cpprest_client.h"
 
 #include <cpprest/http_client.h>
-#include <cpprest/rawptrstream.h>
 #include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pplx/threadpool.h>
 #include <sys/socket.h>
 
-#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <condition_variable>
@@ -31,6 +26,8 @@
 
 #include "proto/base/log.h"
 #include "proto/net/ip.h"
+#include "proto/runtime/cpprest_buffer.h"
+#include "proto/runtime/cpprest_tls.h"
 #include "proto/runtime/kube_requests.h"
 
 namespace {
@@ -69,179 +66,6 @@ constexpr Duration kMostSilence = std::chrono::seconds(75);
 constexpr Duration kStreamTimeout = std::chrono::seconds(120);  // the library's own: behind ours
 constexpr Duration kTokenAge = std::chrono::seconds(60);
 constexpr std::size_t kMostQueued = 512;  // chunks of one watch that the loop has not looked at; an event is about one
-
-/// Pushes what is read of a response to `sink`, in the pool; the next read waits for the sink's task.
-template <class Sink>
-class PushBuffer : public streams::details::streambuf_state_manager<std::uint8_t> {
-  using Base = streams::details::streambuf_state_manager<std::uint8_t>;
-
- public:
-  using typename Base::int_type;
-  using typename Base::off_type;
-  using typename Base::pos_type;
-  using typename Base::traits;
-
-  explicit PushBuffer(Sink sink) : Base(std::ios_base::out), sink_(std::move(sink)) {}
-  bool can_seek() const override { return false; }
-  bool has_size() const override { return false; }
-  utility::size64_t size() const override { return 0; }
-  std::size_t in_avail() const override { return 0; }
-  std::size_t buffer_size(std::ios_base::openmode) const override { return 0; }
-  void set_buffer_size(std::size_t, std::ios_base::openmode) override {}
-  pos_type getpos(std::ios_base::openmode) const override { return pos_type(traits::eof()); }
-  pos_type seekpos(pos_type, std::ios_base::openmode) override { return pos_type(traits::eof()); }
-  pos_type seekoff(off_type, std::ios_base::seekdir, std::ios_base::openmode) override { return pos_type(traits::eof()); }
-  bool acquire(std::uint8_t*& pointer, std::size_t& count) override {
-    pointer = nullptr;
-    count = 0;
-    return false;
-  }
-  void release(std::uint8_t*, std::size_t) override {}
-
- protected:
-  pplx::task<std::size_t> _putn(const std::uint8_t* bytes, std::size_t count) override {
-    try {
-      return sink_(std::string_view(reinterpret_cast<const char*>(bytes), count));
-    } catch (...) {  // out of here it would end the process
-      return pplx::task_from_exception<std::size_t>(std::current_exception());
-    }
-  }
-  pplx::task<int_type> _putc(std::uint8_t byte) override {
-    return _putn(&byte, 1).then([byte](std::size_t) { return static_cast<int_type>(byte); });
-  }
-  pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
-  std::uint8_t* _alloc(std::size_t) override { return nullptr; }
-  void _commit(std::size_t) override {}
-  pplx::task<int_type> _bumpc() override { return end(); }
-  pplx::task<int_type> _getc() override { return end(); }
-  pplx::task<int_type> _nextc() override { return end(); }
-  pplx::task<int_type> _ungetc() override { return end(); }
-  int_type _sbumpc() override { return traits::eof(); }
-  int_type _sgetc() override { return traits::eof(); }
-  pplx::task<std::size_t> _getn(std::uint8_t*, std::size_t) override { return pplx::task_from_result<std::size_t>(0); }
-  std::size_t _scopy(std::uint8_t*, std::size_t) override { return 0; }
-
- private:
-  static pplx::task<int_type> end() { return pplx::task_from_result<int_type>(traits::eof()); }
-  Sink sink_;
-};
-
-/// Why the last handshake with a server failed, as OpenSSL says it; 0: it did not.
-using VerifyResult = std::atomic<long>;
-
-int verify_result_index() {
-  static const int index = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr,
-      [](void*, void* pointer, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::shared_ptr<VerifyResult>*>(pointer); });
-  return index;
-}
-
-void on_tls_info(const SSL* ssl, int where, int) {
-  if ((where & SSL_CB_ALERT) == 0) return;
-  const auto* const into = static_cast<std::shared_ptr<VerifyResult>*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), verify_result_index()));
-  const long result = SSL_get_verify_result(ssl);
-  if (into != nullptr && result != X509_V_OK) (*into)->store(result);
-}
-
-Result<std::string> text_of(const Pem& pem) {
-  if (!pem.text.empty()) return pem.text;
-  return read_small_file(pem.file);
-}
-
-struct FreeStore {
-  void operator()(X509_STORE* store) const { X509_STORE_free(store); }
-};
-using Store = std::unique_ptr<X509_STORE, FreeStore>;
-
-Result<Store> store_of(const std::string& pem, const std::string& from) {
-  Store store(X509_STORE_new());
-  const std::unique_ptr<BIO, int (*)(BIO*)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-  int count = 0;
-  while (X509* const certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    count += X509_STORE_add_cert(store.get(), certificate) == 1 ? 1 : 0;
-    X509_free(certificate);
-  }
-  ERR_clear_error();  // reading ends with an error, "no start line"
-  if (count == 0) return Error{Errc::malformed, from + " holds no certificate of a CA"};
-  return store;
-}
-
-/// What every connection is given: our CA, and who we are. Files are read anew for each, so that what was rotated is
-/// used by the next connection; a file that is damaged at the moment leaves the last good CA.
-class Tls {
- public:
-  explicit Tls(const ClusterAccess& access)
-      : ca_(access.ca), ca_from_(access.ca_from), certificate_(access.certificate), key_(access.key) {}
-
-  Result<void> check() {
-    const std::lock_guard lock(mutex_);
-    return refresh();
-  }
-
-  /// In the pool. Throws what request() then fails with.
-  void prepare(boost::asio::ssl::context& context, const std::shared_ptr<VerifyResult>& result) {
-    SSL_CTX* const raw = context.native_handle();
-    SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
-    {
-      const std::lock_guard lock(mutex_);
-      const auto done = refresh();
-      if (!store_) throw std::runtime_error(done ? "there is no CA" : done.error().what);
-      X509_STORE_up_ref(store_.get());
-      SSL_CTX_set_cert_store(raw, store_.get());
-    }
-    if (!certificate_.is_none()) {
-      const auto certificate = text_of(certificate_);
-      const auto key = text_of(key_);
-      if (!certificate) throw std::runtime_error(certificate.error().what);
-      if (!key) throw std::runtime_error(key.error().what);
-      context.use_certificate_chain(boost::asio::buffer(*certificate));
-      context.use_private_key(boost::asio::buffer(*key), boost::asio::ssl::context::pem);
-    }
-    SSL_CTX_set_ex_data(raw, verify_result_index(), new std::shared_ptr<VerifyResult>(result));
-    SSL_CTX_set_info_callback(raw, on_tls_info);
-  }
-  const std::string& ca_from() const { return ca_from_; }
-
- private:
-  Result<void> refresh() {
-    const auto text = text_of(ca_);
-    if (!text) return text.error();
-    if (store_ && *text == store_text_) return {};
-    auto made = store_of(*text, ca_from_);
-    if (!made) return made.error();
-    store_ = *std::move(made);
-    store_text_ = *text;
-    return {};
-  }
-
-  const Pem ca_;
-  const std::string ca_from_;
-  const Pem certificate_, key_;
-  std::mutex mutex_;
-  Store store_;
-  std::string store_text_;
-};
-
-std::string tls_sentence(long result, const ApiServer& server, const std::string& ca_from) {
-  switch (result) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return "its certificate has expired: renew it, or set this machine's clock";
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return "its certificate is not valid yet: set this machine's clock";
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return "its certificate is signed by a CA that is not in " + ca_from + ": give this cluster's CA there";
-    case X509_V_ERR_UNSPECIFIED:  // what the check of names leaves behind
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return "its certificate is not for " + server.verify_name + ": use an address of a Kubernetes API server of this cluster";
-    default: return std::string("its certificate is refused: ") + X509_verify_cert_error_string(result);
-  }
-}
 
 void set_socket_options(int fd) {
   const auto set = [fd](int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof value); };
@@ -294,7 +118,7 @@ void cancel_in_pool(pplx::cancellation_token_source source) {
 /// One API server: its clients (by timeout; connections are kept for the next request), and how it fares.
 class Server {
  public:
-  Server(ApiServer address, std::shared_ptr<Tls> tls) : address_(std::move(address)), tls_(std::move(tls)) {
+  Server(ApiServer address, std::shared_ptr<ClientTls> tls) : address_(std::move(address)), tls_(std::move(tls)) {
     const auto ip = parse_ip(address_.host);
     std::string host = address_.host;
     if (ip) family_ = ip->family();
@@ -359,7 +183,7 @@ class Server {
 
  private:
   ApiServer address_;
-  std::shared_ptr<Tls> tls_;
+  std::shared_ptr<ClientTls> tls_;
   std::string base_;
   std::optional<Family> family_;
   bool has_host_header_ = false;
@@ -452,7 +276,7 @@ class Stream final : public ApiStream {
 
 class CpprestClient final : public ApiClient {
  public:
-  CpprestClient(Loop& loop, ClusterAccess access, std::shared_ptr<Tls> tls)
+  CpprestClient(Loop& loop, ClusterAccess access, std::shared_ptr<ClientTls> tls)
       : loop_(loop), access_(std::move(access)), tls_(std::move(tls)), token_(access_.token) {
     learn_servers({});
   }
@@ -643,7 +467,7 @@ class CpprestClient final : public ApiClient {
 
   Loop& loop_;
   const ClusterAccess access_;
-  const std::shared_ptr<Tls> tls_;
+  const std::shared_ptr<ClientTls> tls_;
   std::string token_;
   TimePoint token_read_{};
   AnswerCounts answers_;
@@ -663,7 +487,7 @@ Result<std::unique_ptr<ApiClient>> open_api_client(Loop& loop, ClusterAccess acc
   if (access.servers.empty()) return Error{Errc::malformed, "no API server is known: give --api-server HOST:PORT"};
   ::setenv("SSL_CERT_FILE", "/dev/null", 1);
   ::setenv("SSL_CERT_DIR", "/dev/null", 1);
-  auto tls = std::make_shared<Tls>(access);
+  auto tls = std::make_shared<ClientTls>(access);
   if (const auto done = tls->check(); !done) return done.error();
   if (!std::exchange(is_pool_made, true)) {
     try {

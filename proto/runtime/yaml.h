@@ -3,8 +3,7 @@
 ///
 /// Documents are handed over one at a time, as the parser finds them, so that a file of a thousand objects never exists
 /// as a tree. Foreign text is bounded: depth 64, and a budget of nodes that aliases are charged for as well (a
-/// "billion laughs" file spends it and is refused). Quoted scalars are strings, and so are yes, no, on and off; a key
-/// that is there twice is an error. Pure.
+/// "billion laughs" file spends it and is refused). Quoted scalars are strings; a key that is there twice is an error. Pure.
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>

