@@ -115,6 +115,7 @@ void SecretKeeper::store(Kept kept) {
                     [this, alive = std::weak_ptr<char>(alive_), kept = std::move(kept)](const Result<void>& done) {
                       if (alive.expired()) return;
                       if (!done) return failed(done.error());
+                      kept_ = kept;
                       show(kept);
                       settled();
                     });
@@ -146,8 +147,10 @@ void SecretKeeper::settled() {
   is_busy_ = false;
   told_.clear();
   backoff_.reset();
-  // With nothing to show, every review that comes here fails: the leader is about to make it.
-  timer_.arm(shown_.certificate.empty() ? clocks_.first_retry : clocks_.look);
+  // The leader is about to make it. With nothing to show, every review that comes here fails until then; and who misses a
+  // change is one behind, and not trusted any more after the next.
+  const bool is_missing = kept_.certificate.empty() || kept_.key.empty();
+  timer_.arm(is_missing || shown_.certificate.empty() ? clocks_.first_retry : clocks_.look);
 }
 
 FolderKeeper::FolderKeeper(runtime::Loop& loop, runtime::TlsIdentity& identity, std::string folder, Duration look)

@@ -3,7 +3,7 @@
 /// somebody else fills (cert-manager). The leader alone makes and renews the Secret, and tells the API server whom to trust.
 ///
 /// The order of a renewal: the API server trusts the new CA beside the old; seconds later the Secret has the new
-/// certificate; replicas show it within kLook, and within a second where they had none. At no time is a certificate shown
+/// certificate; replicas show it within kLook, and within a second where they found none. At no time is a certificate shown
 /// that is not trusted. What goes wrong is logged once for each text and tried again; what is shown stays.
 /// Thread: the loop's.
 #include <cstdint>
@@ -34,7 +34,7 @@ class SecretKeeper {
     std::function<std::int64_t()> wall;             // seconds since 1970
     Duration look = kLook;
     Duration settle = std::chrono::seconds(3);      // between trusting a new CA and showing what it signed
-    Duration first_retry = std::chrono::seconds(1);  // doubling, to `look`; likewise while there is nothing to show
+    Duration first_retry = std::chrono::seconds(1);  // doubling, to `look`; likewise while the Secret holds nothing
   };
   SecretKeeper(runtime::Loop& loop, runtime::WebhookApi& api, runtime::TlsIdentity& identity, Names names, Clocks clocks);
 

@@ -86,7 +86,8 @@ class Source {
   /// process left. One try; none where the kind is not installed.
   virtual void list(StatusKind kind, std::string label, std::string value, Listed done) = 0;
 
-  /// Competes for the lease of this name; `changed(true)` when it is held, `changed(false)` when it is lost.
+  /// Competes for the lease of this name; `changed(true)` when it is held and what the holder before wrote has been delivered,
+  /// `changed(false)` when it is lost.
   virtual void lead(std::string_view lease, std::function<void(bool leads)> changed) = 0;
 
   /// True where cluster addresses and node ports are the controller's to allocate (folder mode).

@@ -127,6 +127,7 @@ def test_a_second_upgrade_changes_nothing(hook):
 
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
 def test_a_secret_that_is_gone_is_made_again(hook, how):
+    wait_until(hook.is_shown_by_all, 30, "both controllers show the one before", 0.5)
     before = hook.secret()
     if how == "deleted":
         assert hook.api.call("DELETE", SECRET)[0] == 200

@@ -140,6 +140,21 @@ TEST_F(KeeperTest, AReplicaWithNothingToShowLooksOften) {
   EXPECT_EQ(api.reads, before) << "and then as seldom as the others";
 }
 
+TEST_F(KeeperTest, AReplicaThatFindsTheSecretGoneLooksOften) {
+  look = 300ms;
+  const auto made = make(service_names("fairlead-webhook", "fairlead-system"), now, {});
+  ASSERT_TRUE(made);
+  api.secret = StoredSecret{"1", {{"ca.crt", made->ca}, {"tls.crt", made->certificate}, {"tls.key", made->key}}};
+  const auto standby = keeper_of(identity);
+  standby->start();
+  until([&] { return identity.is_ready(); });
+  api.secret->data["tls.crt"].clear();
+  looks(1);
+  const TimePoint start = loop.now();
+  looks(4);
+  EXPECT_LT(loop.now() - start, look) << "else it misses what the leader makes, and then the one after that";
+}
+
 TEST_F(KeeperTest, ARenewalIsTrustedBesideTheOldOneBeforeItIsStored) {
   const auto keeper = keeper_of(identity);
   keeper->start();
