@@ -74,6 +74,19 @@ class KubeSourceTest : public testing::Test {
   void until_watched(std::size_t n) {
     until([&] { return client->watched.size() >= n; });
   }
+  /// Competes for a lease that nobody has had; what changes goes into `leads`.
+  void take_lease() {
+    source->lead("controller", [this](bool l) { leads.push_back(l); });
+    answer(next(), 404, "{}");
+    const auto create = next();
+    answer(create, 201, written(create, "1").dump());
+  }
+  /// What was to be written, as the server answers it.
+  static Json written(const FakeClient::Asked& asked, const char* version) {
+    Json made = Json::parse(asked.request.body);
+    made["metadata"]["resourceVersion"] = version;
+    return made;
+  }
   std::vector<std::string> names() {
     std::vector<std::string> out;
     for (const Change& c : std::exchange(changes, {})) out.push_back((c.object ? "+" : "-") + c.key.name.name);
@@ -100,6 +113,7 @@ class KubeSourceTest : public testing::Test {
   std::unique_ptr<Source> source;
   std::vector<Change> changes;
   std::vector<Fault> faults, mended;
+  std::vector<bool> leads;
   int synced = 0;
 };
 
@@ -434,8 +448,7 @@ TEST_F(KubeSourceTest, EventsWaitUntilNoWriteWaits) {
 TEST_F(KubeSourceTest, ALeaderWithoutItsLeaseWritesNothing) {
   open({}, {api::Kind::service});
   answer(next(), 200, page({service("web", 7)}, "10"));
-  std::vector<bool> leads;
-  source->lead("controller", [&](bool l) { leads.push_back(l); });
+  source->lead("controller", [this](bool l) { leads.push_back(l); });
   auto read = next();
   EXPECT_EQ(read.request.path, "/apis/coordination.k8s.io/v1/namespaces/fairlead-system/leases/fairlead-controller");
   Errc code = Errc::malformed;
@@ -449,9 +462,7 @@ TEST_F(KubeSourceTest, ALeaderWithoutItsLeaseWritesNothing) {
   answer(read, 404, "{}");
   auto create = next();
   EXPECT_EQ(create.request.method, ApiRequest::Method::post);
-  Json made = Json::parse(create.request.body);
-  made["metadata"]["resourceVersion"] = "1";
-  answer(create, 201, made.dump());
+  answer(create, 201, written(create, "1").dump());
   answer(next(), 200, page({service("web", 7)}, "10"));
   EXPECT_EQ(leads, std::vector<bool>{true});
 }
@@ -461,13 +472,7 @@ TEST_F(KubeSourceTest, ANewLeaderDecidesByAListThatBeganUnderItsLease) {
   open({}, {api::Kind::service, api::Kind::ip_address_pool});
   answer(next(), 200, page({service("web", 7)}, "10"));
   auto pools = next();  // its list goes on while the lease is taken
-  std::vector<bool> leads;
-  source->lead("controller", [&](bool l) { leads.push_back(l); });
-  answer(next(), 404, "{}");
-  auto create = next();
-  Json made = Json::parse(create.request.body);
-  made["metadata"]["resourceVersion"] = "1";
-  answer(create, 201, made.dump());
+  take_lease();
   EXPECT_TRUE(client->streams.empty()) << "the watch that may be behind";
 
   auto services = next();
@@ -491,16 +496,7 @@ TEST_F(KubeSourceTest, ANewLeaderDecidesByAListThatBeganUnderItsLease) {
 TEST_F(KubeSourceTest, WhoLeadsAgainWaitsForWhatItHasSentAndListsThen) {
   open({}, {api::Kind::service});
   answer(next(), 200, page({service("web", 7)}, "10"));
-  std::vector<bool> leads;
-  source->lead("controller", [&](bool l) { leads.push_back(l); });
-  answer(next(), 404, "{}");
-  const auto written = [&](const FakeClient::Asked& asked, const char* version) {
-    Json made = Json::parse(asked.request.body);
-    made["metadata"]["resourceVersion"] = version;
-    return made;
-  };
-  auto create = next();
-  answer(create, 201, written(create, "1").dump());
+  take_lease();
   answer(next(), 200, page({service("web", 7)}, "10"));
   ServiceWrite what;
   what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
@@ -530,13 +526,7 @@ TEST_F(KubeSourceTest, AKindThatCannotBeListedKeepsNobodyFromLeading) {
   open({}, {api::Kind::service, api::Kind::ip_address_pool});
   answer(next(), 200, page({service("web", 7)}, "10"));
   answer(next(), 403, R"({"message":"forbidden"})");
-  std::vector<bool> leads;
-  source->lead("controller", [&](bool l) { leads.push_back(l); });
-  answer(next(), 404, "{}");
-  auto create = next();
-  Json made = Json::parse(create.request.body);
-  made["metadata"]["resourceVersion"] = "1";
-  answer(create, 201, made.dump());
+  take_lease();
   answer(next(), 200, page({service("web", 7)}, "10"));
   EXPECT_EQ(leads, std::vector<bool>{true});
   EXPECT_EQ(synced, 0);
