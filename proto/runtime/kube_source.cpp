@@ -318,10 +318,8 @@ class KubeSource final : public Source {
   void pump() {
     while (!queue_.empty() && in_flight_ < options_.writes_in_flight) {
       if (!may_write()) {
-        Job job = std::move(queue_.front());
-        queue_.pop_front();
-        finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": the lease is not ours for long enough"});
-        continue;
+        drop_queue();
+        break;
       }
       if (quiet_.left() > Duration{} || !bucket_.take(loop_.now())) {
         write_timer_.arm_if_idle(std::max(quiet_.left(), bucket_.wait(loop_.now())));
@@ -332,6 +330,13 @@ class KubeSource final : public Source {
       begin(std::move(job));
     }
     if (queue_.empty()) events_.pump();
+  }
+
+  /// What was decided under a lease is not written under the next one, which may be ours again.
+  void drop_queue() {
+    for (Job& job : std::exchange(queue_, {})) {
+      finish(std::move(job.done), Error{Errc::unavailable, "write " + job.key.str() + ": the lease is not ours for long enough"});
+    }
   }
 
   /// A write that a lease protects starts only while enough of it is left for the write to end in.
@@ -419,8 +424,10 @@ class KubeSource final : public Source {
   /// has sent ends first.
   void on_lease(bool is_safe) {
     is_refresh_due_ = is_safe;
-    if (!is_safe) return set_leads(false);
-    refresh();
+    if (is_safe) return refresh();
+    drop_queue();
+    statuses_.abandon();
+    set_leads(false);
   }
   void refresh() {
     if (!is_refresh_due_ || in_flight_ > 0) return;

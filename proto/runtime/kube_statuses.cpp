@@ -33,6 +33,7 @@ void KubeStatuses::wish(const Key& key, std::optional<StatusObject> want, Done d
   entry.want = std::move(want);
   entry.wish = ++wishes_;
   entry.is_fresh = false;
+  entry.is_abandoned = false;
   if (const Kind& at = kind(key.first); at.paused_until > shared_.loop.now()) {
     finish(std::exchange(entry.done, nullptr), Error{Errc::denied, "write " + key.second + ": later: " + at.refusal});
   }
@@ -97,6 +98,15 @@ void KubeStatuses::drop_waiting() {
   }
 }
 
+void KubeStatuses::abandon() {
+  drop_waiting();
+  for (auto& [key, entry] : entries_) {
+    if (!entry.is_in_flight) continue;
+    entry.is_abandoned = true;
+    finish(std::exchange(entry.done, nullptr), Error{Errc::unavailable, "write " + key.second + ": the lease is not ours any more"});
+  }
+}
+
 void KubeStatuses::clear() {
   entries_.clear();
   for (Kind& at : kinds_) at.waiting.clear();
@@ -141,6 +151,10 @@ void KubeStatuses::answered(const Sent& sent, const Answer& answer) {
   const auto at = entries_.find(sent.key);
   if (at == entries_.end()) return;
   at->second.is_in_flight = false;
+  if (at->second.is_abandoned) {
+    entries_.erase(at);
+    return pump();
+  }
   const bool is_gone = sent.step == Sent::Step::removal && answer.status == 404;
   if (answer.is_success() || is_gone) succeeded(sent, at->second);
   else failed(sent, at->second, answer);

@@ -48,6 +48,8 @@ class KubeStatuses {
   void write(const StatusObject& object, Done done);
   void remove(StatusKind kind, const std::string& name, Done done);
   void list(StatusKind kind, const std::string& label, const std::string& value, Listed done);
+  /// Nothing of what is wanted so far is sent any more (`unavailable`): somebody else decides now.
+  void abandon();
   /// Nothing that waits is sent any more; without answers.
   void clear();
 
@@ -61,6 +63,7 @@ class KubeStatuses {
     bool is_waiting = false;           // in its kind's queue
     bool is_in_flight = false;
     bool is_fresh = false;             // the metadata was written for this wish
+    bool is_abandoned = false;         // in flight, and no wish any more
   };
   /// A request that is on its way.
   struct Sent {

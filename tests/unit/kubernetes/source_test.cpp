@@ -494,14 +494,19 @@ TEST_F(KubeSourceTest, ANewLeaderDecidesByAListThatBeganUnderItsLease) {
 }
 
 TEST_F(KubeSourceTest, WhoLeadsAgainWaitsForWhatItHasSentAndListsThen) {
-  open({}, {api::Kind::service});
-  answer(next(), 200, page({service("web", 7)}, "10"));
+  KubeOptions options;
+  options.writes_in_flight = 1;
+  open(options, {api::Kind::service});
+  const std::string both = page({service("web", 7), service("db", 7)}, "10");
+  answer(next(), 200, both);
   take_lease();
-  answer(next(), 200, page({service("web", 7)}, "10"));
+  answer(next(), 200, both);
   ServiceWrite what;
   what.ingress = {{*parse_ip("192.0.2.1"), "", true}};
   source->write({"default", "web"}, what, [](const Result<void>&) {});
   auto patch = next();
+  std::vector<Errc> failed;
+  source->write({"default", "db"}, what, [&](const Result<void>& r) { failed.push_back(r ? Errc::exists : r.error().code); });
 
   auto renewal = next();
   ASSERT_EQ(renewal.request.method, ApiRequest::Method::put);
@@ -514,6 +519,7 @@ TEST_F(KubeSourceTest, WhoLeadsAgainWaitsForWhatItHasSentAndListsThen) {
   ASSERT_EQ(take.request.method, ApiRequest::Method::put);
   answer(take, 200, written(take, "3").dump());
   EXPECT_TRUE(client->asked.empty()) << "a list could miss what is on its way";
+  EXPECT_EQ(failed, std::vector<Errc>{Errc::unavailable}) << "decided by a leader that was";
   answer(patch, 0, "", "no answer");
   auto list = next();
   EXPECT_EQ(list.request.path, "/api/v1/services?limit=500");

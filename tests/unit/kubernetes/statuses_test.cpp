@@ -238,6 +238,26 @@ TEST_F(KubeStatusesTest, WithoutTheLeaseNothingIsSentAndNothingWaits) {
   EXPECT_TRUE(client.asked.empty());
 }
 
+TEST_F(KubeStatusesTest, WhatIsAbandonedIsNotTriedAgainAndWhatIsWantedLaterIs) {
+  open();
+  made->write(web("a"), told());
+  auto lost = next();
+  made->abandon();
+  turns();
+  EXPECT_EQ(outcomes, std::vector<std::string>{"unavailable"});
+  answer(lost, 0);
+  ::usleep(300'000);  // the first retry would come after 200 ms
+  turns();
+  EXPECT_TRUE(client.asked.empty());
+
+  made->write(web("a"), told());
+  auto sent = next();
+  made->abandon();
+  made->write(web("b"), told());
+  answer(sent, 200);
+  EXPECT_NE(next().request.body.find(R"(/node":"b")"), std::string::npos) << "wanted after that";
+}
+
 TEST_F(KubeStatusesTest, NamesByLabelInPages) {
   open();
   std::vector<std::string> names;
