@@ -17,10 +17,10 @@
 #include <pplx/threadpool.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <condition_variable>
-#include <cstring>
 #include <map>
 #include <mutex>
 

@@ -25,7 +25,6 @@
 namespace fairlead::runtime {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kSaveAfter = seconds(1);
